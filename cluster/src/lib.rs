@@ -1,0 +1,1 @@
+//! What Socket.IO nodes and external processes say to each other over NATS.

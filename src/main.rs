@@ -1,0 +1,2 @@
+//! The deployable node.
+fn main() {}
