@@ -93,7 +93,8 @@ impl EngineConfig {
         if !self.polling && !self.websocket {
             return Err(ConfigError::NoTransport);
         }
-        let timers = [self.ping_interval, self.ping_timeout, self.upgrade_timeout, self.body_timeout, self.outbox_age];
+        let timers =
+            [self.ping_interval, self.ping_timeout, self.upgrade_timeout, self.body_timeout, self.outbox_age];
         if timers.iter().any(Duration::is_zero) {
             return Err(ConfigError::ZeroTimer);
         }

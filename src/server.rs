@@ -136,20 +136,19 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-impl<F, I, S, B> Server<F>
-where
-    F: Fn() -> I + Clone + Send + 'static,
-    I: IntoServiceFactory<S, Request> + 'static,
-    S: ServiceFactory<Request, Config = AppConfig> + 'static,
-    S::Error: Into<actix_web::Error> + 'static,
-    S::InitError: fmt::Debug,
-    S::Response: Into<Response<B>> + 'static,
-    <S::Service as actix_service::Service<Request>>::Future: 'static,
-    S::Service: 'static,
-    B: MessageBody + 'static,
-{
+impl<F> Server<F> {
     /// Serves until SIGINT or SIGTERM, then stops gracefully: sessions first, then HTTP.
-    pub async fn run(self) -> io::Result<()> {
+    pub async fn run<I, S, B>(self) -> io::Result<()>
+    where
+        F: Fn() -> I + Clone + Send + 'static,
+        I: IntoServiceFactory<S, Request> + 'static,
+        S: ServiceFactory<Request, Config = AppConfig, Error = actix_web::Error> + 'static,
+        S::InitError: fmt::Debug,
+        S::Response: Into<Response<B>> + 'static,
+        S::Service: 'static,
+        <S::Service as actix_service::Service<Request>>::Future: 'static,
+        B: MessageBody + 'static,
+    {
         if self.signals {
             let signal = stop_signal()?;
             self.run_until(signal).await
@@ -159,7 +158,17 @@ where
     }
 
     /// Serves until `stop` is ready, then stops gracefully.
-    pub async fn run_until(self, stop: impl Future<Output = ()>) -> io::Result<()> {
+    pub async fn run_until<I, S, B>(self, stop: impl Future<Output = ()>) -> io::Result<()>
+    where
+        F: Fn() -> I + Clone + Send + 'static,
+        I: IntoServiceFactory<S, Request> + 'static,
+        S: ServiceFactory<Request, Config = AppConfig, Error = actix_web::Error> + 'static,
+        S::InitError: fmt::Debug,
+        S::Response: Into<Response<B>> + 'static,
+        S::Service: 'static,
+        <S::Service as actix_service::Service<Request>>::Future: 'static,
+        B: MessageBody + 'static,
+    {
         let mut builder = actix_server::Server::build()
             .disable_signals()
             .max_concurrent_connections(MAX_HTTP_CONNECTIONS)
@@ -193,7 +202,8 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
-        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let (mut interrupt, mut terminate) =
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         Ok(async move {
             tokio::select! {
                 _ = interrupt.recv() => {}
@@ -220,12 +230,11 @@ fn add<F, I, S, B>(
 where
     F: Fn() -> I + Clone + Send + 'static,
     I: IntoServiceFactory<S, Request> + 'static,
-    S: ServiceFactory<Request, Config = AppConfig> + 'static,
-    S::Error: Into<actix_web::Error> + 'static,
+    S: ServiceFactory<Request, Config = AppConfig, Error = actix_web::Error> + 'static,
     S::InitError: fmt::Debug,
     S::Response: Into<Response<B>> + 'static,
-    <S::Service as actix_service::Service<Request>>::Future: 'static,
     S::Service: 'static,
+    <S::Service as actix_service::Service<Request>>::Future: 'static,
     B: MessageBody + 'static,
 {
     let config = AppConfig::default();

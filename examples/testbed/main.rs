@@ -44,7 +44,12 @@ async fn main() -> std::io::Result<()> {
     println!("listening on http://127.0.0.1:{port}");
     let app = move || App::new().configure(|cfg| engine.configure(cfg));
     if std::env::var("TRANSPORT").as_deref() == Ok("embedded") {
-        HttpServer::new(app).workers(workers).h1_allow_half_closed(false).bind(("127.0.0.1", port as u16))?.run().await
+        HttpServer::new(app)
+            .workers(workers)
+            .h1_allow_half_closed(false)
+            .bind(("127.0.0.1", port as u16))?
+            .run()
+            .await
     } else {
         Server::new(app).workers(workers).bind(("127.0.0.1", port as u16))?.run().await
     }

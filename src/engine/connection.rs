@@ -27,6 +27,9 @@ const SLOW_GRACE: Duration = Duration::from_millis(100);
 /// How long a closed polling session waits for the poll that fetches its last packets.
 const CLOSING_GRACE: Duration = Duration::from_secs(30);
 
+/// How long a session that its client closed waits for a poll that was under way.
+const LAST_POLL: Duration = Duration::from_secs(1);
+
 /// See the module's documentation.
 pub(crate) struct Connection {
     shared: Arc<Shared>,
@@ -142,7 +145,11 @@ impl Connection {
         } else if self.upgrade.as_ref().is_some_and(|upgrade| upgrade.link.is_native(socket)) {
             self.on_probe_event(event, ctx);
         }
-        if self.knows(socket) && !self.is_paused() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if self.knows(socket) && !self.is_paused() {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
     }
 
     fn on_main_event(&mut self, event: WsEvent<'_>, ctx: &mut Context<Self>) {
@@ -185,7 +192,7 @@ impl Connection {
                 tracing::debug!(sid = %self.shared.sid, "heartbeat in the wrong direction");
                 self.close(DisconnectReason::TransportError, false, ctx);
             }
-            Packet::Close => self.close(DisconnectReason::TransportClose, true, ctx),
+            Packet::Close => self.close(DisconnectReason::TransportClose, self.main.is_some(), ctx),
             // Only a probing websocket may ask for it, and that one is read elsewhere; a late one is harmless.
             Packet::Upgrade | Packet::Noop => {}
             message @ (Packet::Text(_) | Packet::Binary(_)) => {
@@ -242,7 +249,7 @@ impl Connection {
 
     fn parse_error(&mut self, error: PacketError, ctx: &mut Context<Self>) {
         tracing::debug!(sid = %self.shared.sid, %error, "invalid packet");
-        self.close(DisconnectReason::ParseError, false, ctx);
+        self.close(DisconnectReason::ParseError, true, ctx);
     }
 
     // ---- upgrade ---------------------------------------------------------------------------------------
@@ -446,7 +453,13 @@ impl Connection {
         if let Some(post) = self.post.take() {
             let _ = post.send(PostAnswer::Refused);
         }
-        let nothing_to_fetch = self.shared.outbox.close(discard || code.is_none(), code.map(Out::Close));
+        let is_polling = self.main.is_none();
+        let last = code.map(|code| match reason {
+            // The client said so itself: its poll is only released.
+            DisconnectReason::TransportClose if is_polling => Out::Noop,
+            _ => Out::Close(code),
+        });
+        let nothing_to_fetch = self.shared.outbox.close(discard || code.is_none(), last);
         match self.main.take() {
             Some(Link::Native(socket)) => socket.finish(code.is_some()),
             Some(Link::Embedded(link)) => link.finish(code.is_some()),
@@ -456,8 +469,9 @@ impl Connection {
         if nothing_to_fetch || !is_polite {
             self.gone(ctx);
         } else {
-            // The next poll takes the rest and the CLOSE packet.
-            ctx.run_later(CLOSING_GRACE, |connection, ctx| connection.gone(ctx));
+            // The next poll takes the rest and the CLOSE packet. A client that closed may have one on its way.
+            let grace = if reason == DisconnectReason::TransportClose { LAST_POLL } else { CLOSING_GRACE };
+            ctx.run_later(grace, |connection, ctx| connection.gone(ctx));
         }
     }
 
@@ -487,7 +501,8 @@ impl Actor for Connection {
 fn open_packet(shared: &Shared) -> Bytes {
     let config = &shared.engine.config;
     let is_polling = !shared.is_websocket.load(Ordering::Relaxed);
-    let upgrades = if is_polling && config.allow_upgrades && config.websocket { r#"["websocket"]"# } else { "[]" };
+    let upgrades =
+        if is_polling && config.allow_upgrades && config.websocket { r#"["websocket"]"# } else { "[]" };
     format!(
         r#"{{"sid":"{}","upgrades":{upgrades},"pingInterval":{},"pingTimeout":{},"maxPayload":{}}}"#,
         shared.sid,

@@ -100,6 +100,8 @@ pub(super) struct Shared {
     /// A post is being read: no other may come.
     pub(super) is_posting: AtomicBool,
     check_is_due: AtomicBool,
+    /// Revision 3: whether the session was opened without `b64`.
+    pub(super) supports_binary: bool,
     /// When the session expires, in nanoseconds since [`EPOCH`]; 0: not while the connection is paused.
     expires_at: AtomicU64,
 }
@@ -118,7 +120,6 @@ impl Shared {
             sid,
             outbox: Outbox::new(engine.config.outbox_bytes, revision),
             engine: engine.clone(),
-            request,
             addr: OnceLock::new(),
             thread: current_thread(),
             is_websocket: AtomicBool::new(transport == TransportKind::Websocket),
@@ -127,6 +128,8 @@ impl Shared {
             is_paused: AtomicBool::new(false),
             is_posting: AtomicBool::new(false),
             check_is_due: AtomicBool::new(false),
+            supports_binary: request.query("b64").is_none(),
+            request,
             expires_at: AtomicU64::new(0),
         }
     }
@@ -200,7 +203,11 @@ impl ConnectionHandle {
 
     /// The transport in use.
     pub fn transport(&self) -> TransportKind {
-        if self.0.is_websocket.load(Ordering::Relaxed) { TransportKind::Websocket } else { TransportKind::Polling }
+        if self.0.is_websocket.load(Ordering::Relaxed) {
+            TransportKind::Websocket
+        } else {
+            TransportKind::Polling
+        }
     }
 
     /// Whether the connection is over.

@@ -15,8 +15,8 @@ use bytes::Bytes;
 
 use super::connection::{Connection, FirstLink, Probe, Settle};
 use super::handle::{Shared, TransportKind};
-use super::link::EmbeddedLink;
-use super::native::NativeStream;
+use super::link::{EmbeddedLink, Link};
+use super::native::{NativeSocket, NativeStream};
 use super::packet::Revision;
 use super::request::HandshakeRequest;
 use super::{EngineInner, polling, query, websocket};
@@ -99,7 +99,11 @@ pub(crate) struct CanTakeOver;
 pub(crate) struct TakeOver(pub(super) Box<dyn FnOnce(NativeStream, Bytes)>);
 
 /// Answers any request to the endpoint.
-pub(super) async fn serve(engine: Arc<EngineInner>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+pub(super) async fn serve(
+    engine: Arc<EngineInner>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> HttpResponse {
     let mut response = match admit(&engine, &request, payload).await {
         Ok(response) => response,
         Err(error) => {
@@ -216,7 +220,11 @@ async fn open(
             engine.connections.insert(shared.clone());
             let link = EmbeddedLink::new(shared.clone());
             let open = engine.open.clone();
-            Connection::start(shared.clone(), move |handle| open(handle), Some(FirstLink::Embedded(link.clone())));
+            Connection::start(
+                shared.clone(),
+                move |handle| open(handle),
+                Some(FirstLink::Embedded(link.clone())),
+            );
             link
         })
         .map_err(|_| ConnectionError::BadRequest("websocket handshake"))?,
@@ -264,14 +272,16 @@ fn upgrade(
         return Err(ConnectionError::SessionIdUnknown);
     }
     if shared.is_upgrading.swap(true, Ordering::AcqRel) {
-        return Err(ConnectionError::BadRequest("the session is upgrading or upgraded"));
+        tracing::debug!(sid = %shared.sid, "a second websocket for a session that is upgrading or upgraded");
+        return turn_away(request, payload, shared);
     }
     // Until the connection has the websocket, whatever goes wrong makes it upgradable again.
     let claim = UpgradeClaim(Some(shared));
     if request.extensions().contains::<CanTakeOver>() {
         return native_response(request, move |stream, read| {
             let Some(shared) = claim.take() else { return };
-            let detached = if shared.thread == super::turn::current_thread() { Ok(stream) } else { stream.detach() };
+            let detached =
+                if shared.thread == super::turn::current_thread() { Ok(stream) } else { stream.detach() };
             match detached {
                 Ok(stream) => shared.tell(Probe::Native(stream, read)),
                 Err(error) => {
@@ -287,6 +297,25 @@ fn upgrade(
         // The closure runs once, with the claim made above.
         let link = EmbeddedLink::new(shared.unwrap_or_else(|| unreachable!("an upgrade is claimed once")));
         link.shared().tell(Probe::Embedded(link.clone()));
+        link
+    })
+    .map_err(|_| ConnectionError::BadRequest("websocket handshake"))
+}
+
+/// A websocket that is opened, as the reference server does, to be closed at once.
+fn turn_away(
+    request: &HttpRequest,
+    payload: web::Payload,
+    shared: Arc<Shared>,
+) -> Result<HttpResponse, ConnectionError> {
+    if request.extensions().contains::<CanTakeOver>() {
+        return native_response(request, move |stream, _| {
+            Link::Native(NativeSocket::new(stream, shared)).close(1008)
+        });
+    }
+    websocket::start(request, payload, || {
+        let link = EmbeddedLink::new(shared);
+        Link::Embedded(link.clone()).close(1008);
         link
     })
     .map_err(|_| ConnectionError::BadRequest("websocket handshake"))

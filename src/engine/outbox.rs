@@ -24,6 +24,8 @@ pub(crate) enum Out {
     Message(Arc<Message>),
     /// The OPEN packet: JSON.
     Open(Bytes),
+    /// Nothing: releases a poll.
+    Noop,
     /// A heartbeat question.
     Ping,
     /// A heartbeat answer.
@@ -39,7 +41,7 @@ impl Out {
         match self {
             Self::Message(message) => message.size(),
             Self::Open(bytes) | Self::Pong(bytes) | Self::Frame(bytes) => bytes.len() + 4,
-            Self::Ping | Self::Close(_) => 4,
+            Self::Noop | Self::Ping | Self::Close(_) => 4,
         }
     }
 
@@ -48,6 +50,7 @@ impl Out {
         match self {
             Self::Message(message) => message.websocket(revision).clone(),
             Self::Open(json) => text_frame(b"0", json),
+            Self::Noop => Bytes::from_static(b"\x81\x016"),
             Self::Ping => Bytes::from_static(b"\x81\x012"),
             Self::Pong(data) => text_frame(b"3", data),
             Self::Close(code) => {
@@ -80,6 +83,7 @@ impl Out {
     pub(super) fn polling(&self) -> Option<Vec<u8>> {
         match self {
             Self::Open(json) => Some([b"0", &json[..]].concat()),
+            Self::Noop => Some(b"6".to_vec()),
             Self::Ping => Some(b"2".to_vec()),
             Self::Pong(data) => Some([b"3", &data[..]].concat()),
             Self::Close(_) => Some(b"1".to_vec()),

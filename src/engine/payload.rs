@@ -165,7 +165,8 @@ mod tests {
         let body = [0, 2, 255, b'4', b'a', 1, 3, 255, 4, 7, 8];
         let bytes = Packet::Binary(Binary::Borrowed(&[7, 8]));
         assert_eq!(binary(&body), Ok(vec![Packet::Text("a"), bytes]));
-        for malformed in [&[][..], &[0], &[0, 255], &[0, 9, 255, b'4'], &[2, 1, 255, b'4'], &[0, 77, 255, 4]] {
+        for malformed in [&[][..], &[0], &[0, 255], &[0, 9, 255, b'4'], &[2, 1, 255, b'4'], &[0, 77, 255, 4]]
+        {
             assert!(binary(malformed).is_err(), "{malformed:?}");
         }
     }

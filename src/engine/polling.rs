@@ -19,7 +19,6 @@ use super::handle::Shared;
 use super::outbox::{Item, Out, Polled};
 use super::packet::Revision;
 use super::payload::{SEPARATOR, write_v3_binary, write_v3_text};
-use super::query;
 use crate::disconnect_reason::DisconnectReason;
 
 /// About how many bytes one poll answers with; a single larger message is sent all the same.
@@ -89,9 +88,9 @@ fn text(revision: Revision, record: &'static [u8]) -> HttpResponse {
 /// Packets as the answer to a poll.
 fn respond(shared: &Arc<Shared>, request: &HttpRequest, items: &[Item]) -> HttpResponse {
     let revision = shared.outbox.revision;
-    let has_binary = items.iter().any(|item| matches!(&item.out, Out::Message(message) if message.has_binary()));
-    let is_binary =
-        revision == Revision::V3 && has_binary && query::get(request.query_string(), "b64").is_none();
+    let has_binary =
+        items.iter().any(|item| matches!(&item.out, Out::Message(message) if message.has_binary()));
+    let is_binary = revision == Revision::V3 && has_binary && shared.supports_binary;
     let body = match (revision, items) {
         (_, _) if is_binary => binary_v3(items),
         (Revision::V4, [Item { out: Out::Message(message), .. }]) => message.polling_text(revision),

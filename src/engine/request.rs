@@ -80,7 +80,9 @@ impl HandshakeRequest {
 
     /// The value of a header; none if it is missing or not UTF-8. The name is compared without regard to case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers().find(|(key, _)| key.eq_ignore_ascii_case(name)).and_then(|(_, value)| std::str::from_utf8(value).ok())
+        self.headers()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .and_then(|(_, value)| std::str::from_utf8(value).ok())
     }
 
     /// All headers: lower-case name and value.
@@ -94,12 +96,13 @@ impl HandshakeRequest {
     /// The value of a cookie, as it was sent.
     pub fn cookie(&self, name: &str) -> Option<&str> {
         let cookies = self.headers().filter(|(key, _)| *key == "cookie");
-        cookies.filter_map(|(_, value)| std::str::from_utf8(value).ok()).flat_map(|value| value.split(';')).find_map(
-            |pair| {
+        cookies
+            .filter_map(|(_, value)| std::str::from_utf8(value).ok())
+            .flat_map(|value| value.split(';'))
+            .find_map(|pair| {
                 let (key, value) = pair.trim().split_once('=')?;
                 (key == name).then_some(value)
-            },
-        )
+            })
     }
 
     /// The address of whoever opened the TCP connection (a proxy, if there is one).

@@ -26,7 +26,7 @@ use super::native::NativeStream;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A stream that can be taken over.
-pub(crate) trait HttpStream: AsyncRead + AsyncWrite + Unpin + 'static {
+pub(super) trait HttpStream: AsyncRead + AsyncWrite + Unpin + 'static {
     /// As a native stream.
     fn into_native(self) -> NativeStream;
 }
@@ -62,8 +62,7 @@ where
     T: HttpStream,
     F: Fn() -> I + Clone + 'static,
     I: IntoServiceFactory<S, Request>,
-    S: ServiceFactory<Request, Config = AppConfig> + 'static,
-    S::Error: Into<actix_web::Error> + 'static,
+    S: ServiceFactory<Request, Config = AppConfig, Error = actix_web::Error> + 'static,
     S::InitError: fmt::Debug,
     S::Response: Into<Response<B>> + 'static,
     B: MessageBody + 'static,
@@ -79,7 +78,7 @@ where
                 let app = app.clone();
                 async move {
                     request.extensions_mut().insert(CanTakeOver);
-                    let response = app.call(request).await.map_err(Into::into)?;
+                    let response = app.call(request).await?;
                     answer(framed, response.into()).await;
                     Ok::<(), actix_web::Error>(())
                 }

@@ -29,13 +29,14 @@ pub(super) fn start(
     let mut response = ws::handshake(request)?;
     let link = link();
     let config = &link.shared().engine.config;
-    let limits = FrameLimits { max_message: config.max_http_buffer_size, max_fragments: config.max_fragments };
+    let limits =
+        FrameLimits { max_message: config.max_http_buffer_size, max_fragments: config.max_fragments };
     let guarded = GuardedPayload { payload, guard: FrameGuard::default(), limits, link: link.clone() };
     let reader = Reader { link: link.clone(), assembly: None };
     // The guard has refused whatever is too big before the codec sees the end of it.
     let codec = Codec::new().max_size(limits.max_message.saturating_add(1));
     let frames = WebsocketContext::with_codec(reader, guarded, codec);
-    Ok(response.body(Body { link, frames: Some(Box::pin(frames)) }))
+    Ok(response.body(Body { link, frames: Some(Box::pin(frames)), is_answered: false }))
 }
 
 /// The payload of a websocket request, each frame checked by its header before it is buffered.
@@ -150,6 +151,8 @@ struct Body<S> {
     link: Arc<EmbeddedLink>,
     /// The actor; none once it has ended, while the last bytes go out.
     frames: Option<Pin<Box<S>>>,
+    /// The answer to the handshake has been written: only then do frames follow.
+    is_answered: bool,
 }
 
 impl<S> MessageBody for Body<S>
@@ -162,7 +165,10 @@ where
         BodySize::Stream
     }
 
-    fn poll_next(self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+    fn poll_next(
+        self: Pin<&mut Self>,
+        context: &mut TaskContext<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let this = self.get_mut();
         // The actor first: a full outbox must not keep what comes in waiting. It sends nothing itself.
         if let Some(frames) = &mut this.frames
@@ -173,6 +179,12 @@ where
                 Some(polled) => return Poll::Ready(Some(polled)),
                 None => this.frames = None,
             }
+        }
+        if !this.is_answered {
+            // There are clients that miss a frame which arrives in one piece with the answer.
+            this.is_answered = true;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
         }
         this.link.poll_write(context).map(|bytes| bytes.map(Ok))
     }
