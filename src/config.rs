@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use actix_web::cookie::SameSite;
 
+use crate::protocol::Parser;
+
 /// The options of an Engine.IO endpoint. Defaults are those of the reference server where it has the option.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -114,6 +116,61 @@ impl EngineConfig {
             && cors.origins == Origins::Wildcard
         {
             return Err(ConfigError::WildcardWithCredentials);
+        }
+        Ok(self)
+    }
+}
+
+/// The options of a Socket.IO server, beside those of its engine.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// The encoding of packets; clients must use the same. Default JSON.
+    pub parser: Parser,
+    /// How long a connection may take to join its first namespace; then it is closed (`forced server close`).
+    /// Default 45 s.
+    pub connect_timeout: Duration,
+    /// How long an acknowledgement is waited for, unless a call says otherwise. Default 10 s.
+    pub ack_timeout: Duration,
+    /// Acknowledgements that may be pending for one socket; more are refused. Default 1,000.
+    pub max_pending_acks: usize,
+    /// Binary attachments of one packet; more close the connection. Default 10.
+    pub max_attachments: u32,
+    /// Bytes of one packet with its attachments; more close the connection. Default 10 MB.
+    pub max_packet_bytes: usize,
+    /// How long a packet's attachments may take to arrive; then the connection is closed. Default 60 s.
+    pub packet_timeout: Duration,
+    /// Namespaces that one connection may join; more are refused with an error. Default 100.
+    pub max_namespaces: usize,
+    /// Whether a child of a [`DynamicNamespace`](crate::DynamicNamespace) lives on when its last socket has
+    /// left. Default false: it is dropped, so that clients cannot fill the memory with names.
+    pub keep_empty_namespaces: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            parser: Parser::Json,
+            connect_timeout: Duration::from_secs(45),
+            ack_timeout: Duration::from_secs(10),
+            max_pending_acks: 1_000,
+            max_attachments: 10,
+            max_packet_bytes: 10_000_000,
+            packet_timeout: Duration::from_secs(60),
+            max_namespaces: 100,
+            keep_empty_namespaces: false,
+        }
+    }
+}
+
+impl Config {
+    /// Checks that the options make sense.
+    pub fn validate(self) -> Result<Self, ConfigError> {
+        if [self.connect_timeout, self.ack_timeout, self.packet_timeout].iter().any(Duration::is_zero) {
+            return Err(ConfigError::ZeroTimer);
+        }
+        if self.max_pending_acks == 0 || self.max_packet_bytes == 0 || self.max_namespaces == 0 {
+            return Err(ConfigError::ZeroLimit);
         }
         Ok(self)
     }

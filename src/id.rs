@@ -13,6 +13,9 @@ use uuid::Uuid;
 /// Length of a [`NodeToken`] in characters.
 pub const NODE_TOKEN_LENGTH: usize = 8;
 
+/// 128 bits in base64.
+const RANDOM_LENGTH: usize = 22;
+
 /// Names a node inside session ids: eight characters of `A–Z a–z 0–9 _ -`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct NodeToken(Arc<str>);
@@ -70,6 +73,11 @@ impl IdSource {
         self.random_id()
     }
 
+    /// Whether `text` has the form of an id that [`random_id`](Self::random_id) makes.
+    pub(crate) fn looks_like_own(&self, text: &str) -> bool {
+        text.len() == RANDOM_LENGTH + NODE_TOKEN_LENGTH && is_id(text) && text.ends_with(self.node.as_str())
+    }
+
     /// An id from the operating system's randomness, whatever generator is configured. Socket ids are made
     /// here, so they say nothing about the session id.
     pub fn random_id(&self) -> Arc<str> {
@@ -79,7 +87,7 @@ impl IdSource {
             // worse than a refused connection.
             panic!("no randomness from the operating system: {error}");
         }
-        let mut id = String::with_capacity(22 + NODE_TOKEN_LENGTH);
+        let mut id = String::with_capacity(RANDOM_LENGTH + NODE_TOKEN_LENGTH);
         URL_SAFE_NO_PAD.encode_string(random, &mut id);
         id.push_str(self.node.as_str());
         id.into()

@@ -1,278 +1,326 @@
-//! The server helper: an Actix `App` on actix-http, with the native websocket transport.
-//!
-//! Ordinary requests go to the `App`. Requests with `Upgrade: websocket` go through a second instance of the same
-//! `App` (middleware, scopes and extensions included); when the answer is ours, the socket is taken over. That
-//! catches *every* upgrade: websocket routes of the application's own need the embedded transport, that is
-//! `actix_web::HttpServer` with [`configure`](crate::SocketIo::configure).
+//! The server's handle: built once, cloned into handlers, Actix apps and other threads.
 
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
-use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_http::body::MessageBody;
-use actix_http::{HttpService, Request, Response};
-use actix_server::ServerBuilder;
-use actix_service::{IntoServiceFactory, ServiceFactory, map_config};
-use actix_web::dev::AppConfig;
+use actix_web::http::header::HeaderMap;
+use actix_web::{HttpRequest, web};
 
-use crate::engine::{Secure, upgrade_factory};
+use crate::broadcast_operator::{BroadcastOperator, broadcasting};
+use crate::client::Client;
+use crate::config::{Config, ConfigError, CookieConfig, CorsConfig, EngineConfig};
+use crate::disconnect_reason::DisconnectReason;
+use crate::engine::{ConnectionError, Engine, EngineBuilder};
+use crate::error::NamespaceError;
+use crate::handler::remember_app;
+use crate::id::{IdSource, NodeToken};
+use crate::namespace::Namespace;
+use crate::namespaces::{Core, DynamicNamespace, Namespaces};
+use crate::protocol::{Args, Parser};
+use crate::service::Server;
+use crate::socket::Socket;
 
-/// Idle HTTP connections stay open so long: polling clients post at ping cadence.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// Connections per worker that speak HTTP; websockets that were taken over do not count.
-const MAX_HTTP_CONNECTIONS: usize = 100_000;
-const BACKLOG: u32 = 4096;
+/// Sessions are closed over this time when a server stops, so that not all clients come back at once.
+const CLOSE_SPREAD: Duration = Duration::from_millis(500);
+/// How long a stopping server waits for its sessions.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
 
-type Hook = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()>>> + Send + Sync>;
-
-/// An HTTP server for an `App` factory. Made by [`SocketIo::server`](crate::SocketIo::server), or by
-/// [`Server::new`] for a bare [`Engine`](crate::engine::Engine).
-pub struct Server<F> {
-    factory: F,
-    listeners: Vec<(TcpListener, Tls)>,
-    workers: Option<usize>,
-    shutdown_timeout: Duration,
-    before_stop: Vec<Hook>,
-    signals: bool,
-}
-
+/// A Socket.IO server. Cheap to clone, usable from any thread; what is emitted on it goes to the namespace `/`.
 #[derive(Clone)]
-enum Tls {
-    No,
-    #[cfg(feature = "tls")]
-    Rustls(Arc<rustls::ServerConfig>),
+pub struct SocketIo {
+    core: Arc<Core>,
+    namespaces: Arc<Namespaces>,
+    engine: Engine,
 }
 
-impl<F> Server<F> {
-    /// A server for the `App` that `factory` makes, once or twice per worker thread: what its instances
-    /// share must be made outside of it.
-    pub fn new(factory: F) -> Self {
-        Self {
-            factory,
-            listeners: Vec::new(),
-            workers: None,
-            shutdown_timeout: Duration::from_secs(30),
-            before_stop: Vec::new(),
-            signals: true,
+/// Builds a [`SocketIo`].
+pub struct SocketIoBuilder {
+    config: Config,
+    engine: EngineBuilder,
+    states: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+}
+
+impl Default for SocketIoBuilder {
+    fn default() -> Self {
+        let mut engine = EngineBuilder::default();
+        engine.config_mut().path = "/socket.io/".to_owned();
+        Self { config: Config::default(), engine, states: HashMap::new() }
+    }
+}
+
+/// Setters of single options, documented where the options are.
+macro_rules! options {
+    ($($(#[$doc:meta])* $name:ident: $type:ty => $($field:ident).+;)*) => {$(
+        $(#[$doc])*
+        pub fn $name(mut self, value: $type) -> Self {
+            options!(@set self, value, $($field).+);
+            self
         }
+    )*};
+    (@set $self:ident, $value:ident, config.$field:ident) => { $self.config.$field = $value };
+    (@set $self:ident, $value:ident, engine.$field:ident) => { $self.engine.config_mut().$field = $value };
+}
+
+impl SocketIoBuilder {
+    options! {
+        /// [`Config::parser`].
+        parser: Parser => config.parser;
+        /// [`Config::connect_timeout`].
+        connect_timeout: Duration => config.connect_timeout;
+        /// [`Config::ack_timeout`].
+        ack_timeout: Duration => config.ack_timeout;
+        /// [`Config::max_attachments`].
+        max_attachments: u32 => config.max_attachments;
+        /// [`EngineConfig::ping_interval`].
+        ping_interval: Duration => engine.ping_interval;
+        /// [`EngineConfig::ping_timeout`].
+        ping_timeout: Duration => engine.ping_timeout;
+        /// [`EngineConfig::upgrade_timeout`].
+        upgrade_timeout: Duration => engine.upgrade_timeout;
+        /// [`EngineConfig::max_http_buffer_size`].
+        max_http_buffer_size: usize => engine.max_http_buffer_size;
+        /// [`EngineConfig::allow_eio3`].
+        allow_eio3: bool => engine.allow_eio3;
+        /// [`EngineConfig::allow_upgrades`].
+        allow_upgrades: bool => engine.allow_upgrades;
     }
 
-    /// Listens on an address; may be called several times.
-    pub fn bind(mut self, address: impl ToSocketAddrs) -> io::Result<Self> {
-        for address in address.to_socket_addrs()? {
-            self.listeners.push((listen(address)?, Tls::No));
-        }
-        Ok(self)
+    /// [`EngineConfig::path`].
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.engine.config_mut().path = path.into();
+        self
     }
 
-    /// Listens on an address with TLS. ALPN is set to HTTP/1.1: websockets need it.
-    #[cfg(feature = "tls")]
-    pub fn bind_rustls(
+    /// [`EngineConfig::cors`].
+    pub fn cors(mut self, cors: CorsConfig) -> Self {
+        self.engine.config_mut().cors = Some(cors);
+        self
+    }
+
+    /// [`EngineConfig::cookie`].
+    pub fn cookie(mut self, cookie: CookieConfig) -> Self {
+        self.engine.config_mut().cookie = Some(cookie);
+        self
+    }
+
+    /// Replaces all options of the engine. Its default path is not the one of Socket.IO.
+    pub fn engine_config(mut self, config: EngineConfig) -> Self {
+        self.engine = self.engine.config(config);
+        self
+    }
+
+    /// Replaces all options beside those of the engine.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// A value that handlers can have as [`State<T>`](crate::State).
+    pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.states.insert(TypeId::of::<T>(), Arc::new(value));
+        self
+    }
+
+    /// See [`EngineBuilder::allow_request`].
+    pub fn allow_request<F, R>(mut self, allow: F) -> Self
+    where
+        F: Fn(HttpRequest) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<(), String>> + 'static,
+    {
+        self.engine = self.engine.allow_request(allow);
+        self
+    }
+
+    /// See [`EngineBuilder::initial_headers`].
+    pub fn initial_headers(
         mut self,
-        address: impl ToSocketAddrs,
-        mut config: rustls::ServerConfig,
-    ) -> io::Result<Self> {
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let config = Arc::new(config);
-        for address in address.to_socket_addrs()? {
-            self.listeners.push((listen(address)?, Tls::Rustls(config.clone())));
-        }
-        Ok(self)
-    }
-
-    /// Serves a listener that is open already.
-    pub fn listen(mut self, listener: TcpListener) -> io::Result<Self> {
-        listener.set_nonblocking(true)?;
-        self.listeners.push((listener, Tls::No));
-        Ok(self)
-    }
-
-    /// The addresses it listens on.
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().filter_map(|(listener, _)| listener.local_addr().ok()).collect()
-    }
-
-    /// Worker threads. Default: one per core.
-    pub fn workers(mut self, count: usize) -> Self {
-        self.workers = Some(count);
-        self
-    }
-
-    /// How long a stop waits for HTTP requests that are being answered. Default 30 s.
-    pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
-        self.shutdown_timeout = timeout;
-        self
-    }
-
-    /// Leaves SIGINT and SIGTERM alone: the server ends when the future of [`run`](Self::run) is dropped or
-    /// that of [`run_until`](Self::run_until) is told to.
-    pub fn disable_signals(mut self) -> Self {
-        self.signals = false;
-        self
-    }
-
-    /// Run before the server stops, while it still answers: the place to close sessions.
-    pub fn before_stop<R: Future<Output = ()> + 'static>(
-        mut self,
-        hook: impl Fn() -> R + Send + Sync + 'static,
+        hook: impl Fn(&mut HeaderMap, &HttpRequest) + Send + Sync + 'static,
     ) -> Self {
-        self.before_stop.push(Arc::new(move || Box::pin(hook())));
+        self.engine = self.engine.initial_headers(hook);
         self
     }
-}
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let domain = socket2::Domain::for_address(address);
-    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, Some(socket2::Protocol::TCP))?;
-    #[cfg(not(windows))]
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG as i32)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
-}
-
-impl<F> Server<F> {
-    /// Serves until SIGINT or SIGTERM, then stops gracefully: sessions first, then HTTP.
-    pub async fn run<I, S, B>(self) -> io::Result<()>
-    where
-        F: Fn() -> I + Clone + Send + 'static,
-        I: IntoServiceFactory<S, Request> + 'static,
-        S: ServiceFactory<Request, Config = AppConfig, Error = actix_web::Error> + 'static,
-        S::InitError: fmt::Debug,
-        S::Response: Into<Response<B>> + 'static,
-        S::Service: 'static,
-        <S::Service as actix_service::Service<Request>>::Future: 'static,
-        B: MessageBody + 'static,
-    {
-        if self.signals {
-            let signal = stop_signal()?;
-            self.run_until(signal).await
-        } else {
-            self.run_until(std::future::pending()).await
-        }
+    /// See [`EngineBuilder::headers`].
+    pub fn headers(mut self, hook: impl Fn(&mut HeaderMap, &HttpRequest) + Send + Sync + 'static) -> Self {
+        self.engine = self.engine.headers(hook);
+        self
     }
 
-    /// Serves until `stop` is ready, then stops gracefully.
-    pub async fn run_until<I, S, B>(self, stop: impl Future<Output = ()>) -> io::Result<()>
-    where
-        F: Fn() -> I + Clone + Send + 'static,
-        I: IntoServiceFactory<S, Request> + 'static,
-        S: ServiceFactory<Request, Config = AppConfig, Error = actix_web::Error> + 'static,
-        S::InitError: fmt::Debug,
-        S::Response: Into<Response<B>> + 'static,
-        S::Service: 'static,
-        <S::Service as actix_service::Service<Request>>::Future: 'static,
-        B: MessageBody + 'static,
-    {
-        let mut builder = actix_server::Server::build()
-            .disable_signals()
-            .max_concurrent_connections(MAX_HTTP_CONNECTIONS)
-            .shutdown_timeout(self.shutdown_timeout.as_secs());
-        if let Some(workers) = self.workers {
-            builder = builder.workers(workers);
-        }
-        for (listener, tls) in self.listeners {
-            builder = add(builder, listener, &tls, self.factory.clone())?;
-        }
-        let mut server = builder.run();
-        let handle = server.handle();
-        tokio::select! {
-            ended = &mut server => return ended,
-            () = stop => {}
-        }
-        for hook in &self.before_stop {
-            tokio::select! {
-                ended = &mut server => return ended,
-                () = hook() => {}
-            }
-        }
-        // The server has to be polled for its workers to stop.
-        let ((), ended) = futures_util::future::join(handle.stop(true), server).await;
-        ended
+    /// See [`EngineBuilder::on_connection_error`].
+    pub fn on_connection_error(
+        mut self,
+        hook: impl Fn(&HttpRequest, &ConnectionError) + Send + Sync + 'static,
+    ) -> Self {
+        self.engine = self.engine.on_connection_error(hook);
+        self
     }
-}
 
-/// Ready at SIGINT or SIGTERM. Listens from now on, so that no signal between here and the wait is missed.
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (mut interrupt, mut terminate) =
-            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        Ok(async move {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        })
+    /// See [`EngineBuilder::handshake_extension`].
+    pub fn handshake_extension<T: Clone + Send + Sync + 'static>(mut self) -> Self {
+        self.engine = self.engine.handshake_extension::<T>();
+        self
     }
-    #[cfg(not(unix))]
-    {
-        Ok(async {
-            if tokio::signal::ctrl_c().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        })
-    }
-}
 
-fn add<F, I, S, B>(
-    builder: ServerBuilder,
-    listener: TcpListener,
-    tls: &Tls,
-    factory: F,
-) -> io::Result<ServerBuilder>
-where
-    F: Fn() -> I + Clone + Send + 'static,
-    I: IntoServiceFactory<S, Request> + 'static,
-    S: ServiceFactory<Request, Config = AppConfig, Error = actix_web::Error> + 'static,
-    S::InitError: fmt::Debug,
-    S::Response: Into<Response<B>> + 'static,
-    S::Service: 'static,
-    <S::Service as actix_service::Service<Request>>::Future: 'static,
-    B: MessageBody + 'static,
-{
-    let config = AppConfig::default();
-    match tls {
-        Tls::No => builder.listen("socketio", listener, move || {
-            let upgrade = upgrade_factory(factory.clone(), config.clone());
-            let config = config.clone();
-            HttpService::build()
-                .keep_alive(KEEP_ALIVE)
-                .h1_allow_half_closed(false)
-                .tcp_nodelay(true)
-                .upgrade(upgrade)
-                .finish(map_config(factory(), move |_| config.clone()))
-                .tcp()
-        }),
-        #[cfg(feature = "tls")]
-        Tls::Rustls(rustls) => {
-            let rustls = rustls.clone();
-            builder.listen("socketio", listener, move || {
-                let upgrade = upgrade_factory(factory.clone(), config.clone());
-                let config = config.clone();
-                HttpService::build()
-                    .keep_alive(KEEP_ALIVE)
-                    .h1_allow_half_closed(false)
-                    .tcp_nodelay(true)
-                    .on_connect_ext(|_, extensions| {
-                        extensions.insert(Secure);
-                    })
-                    .upgrade(upgrade)
-                    .finish(map_config(factory(), move |_| config.clone()))
-                    .rustls_0_23((*rustls).clone())
-            })
+    /// See [`EngineBuilder::id_generator`].
+    pub fn id_generator(mut self, random_part: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        self.engine = self.engine.id_generator(random_part);
+        self
+    }
+
+    /// The server, or what is wrong with its options.
+    pub fn try_build(self) -> Result<SocketIo, ConfigError> {
+        let node = NodeToken::random();
+        let ids = IdSource::new(node.clone(), None);
+        let core = Core::new(self.config.validate()?, ids, self.states);
+        let namespaces = Namespaces::new(core.clone());
+        // Always there, as with the reference server.
+        namespaces.of("/");
+        let number = core.number;
+        let of_client = namespaces.clone();
+        let engine = self
+            .engine
+            .node(node)
+            .on_handshake(move |request| remember_app(number, request))
+            .build(move |connection| Box::new(Client::open(connection, of_client.clone())))?;
+        Ok(SocketIo { core, namespaces, engine })
+    }
+
+    /// The server.
+    ///
+    /// # Panics
+    /// If the options make no sense: see [`ConfigError`].
+    pub fn build(self) -> SocketIo {
+        match self.try_build() {
+            Ok(io) => io,
+            Err(error) => panic!("invalid configuration: {error}"),
         }
     }
 }
 
-impl<F> fmt::Debug for Server<F> {
+impl fmt::Debug for SocketIoBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("addresses", &self.addresses()).finish_non_exhaustive()
+        f.debug_struct("SocketIoBuilder").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl SocketIo {
+    /// Starts with the default options.
+    pub fn builder() -> SocketIoBuilder {
+        SocketIoBuilder::default()
+    }
+
+    /// A server with the default options.
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    pub(crate) fn of_socket(socket: &Socket) -> Self {
+        let namespace = socket.namespace_inner();
+        let core = namespace.core().clone();
+        let engine = socket.connection().engine();
+        // The engine of a connection owns the namespaces.
+        let namespaces = namespace.directory().unwrap_or_else(|| Namespaces::new(core.clone()));
+        Self { core, namespaces, engine }
+    }
+
+    fn operator(&self) -> BroadcastOperator {
+        BroadcastOperator::new(self.namespaces.of("/"))
+    }
+
+    broadcasting!();
+
+    /// The namespace of that name, made if there is none.
+    pub fn of(&self, name: &str) -> Namespace {
+        Namespace(self.namespaces.of(name))
+    }
+
+    /// The namespaces whose name matches a pattern: text with `{name}` for a part without slash, or
+    /// `{name:regex}`, as in the paths of actix-web. [`Namespace::param`] gives the parts.
+    pub fn of_pattern(&self, pattern: &str) -> Result<DynamicNamespace, NamespaceError> {
+        self.namespaces.of_pattern(pattern)
+    }
+
+    /// The namespaces for whose name (and the client's auth) the predicate holds. Static ones, and families that were
+    /// registered earlier, come first.
+    pub fn of_predicate<F, R>(&self, predicate: F) -> DynamicNamespace
+    where
+        F: Fn(String, Args) -> R + Send + Sync + 'static,
+        R: Future<Output = bool> + 'static,
+    {
+        self.namespaces.of_predicate(predicate)
+    }
+
+    /// The namespace of that name, if there is one now.
+    pub fn namespace(&self, name: &str) -> Option<Namespace> {
+        self.namespaces.get(name).map(Namespace)
+    }
+
+    /// All namespaces, dynamic ones that are in use included.
+    pub fn namespaces(&self) -> Vec<Namespace> {
+        self.namespaces.all().into_iter().map(Namespace).collect()
+    }
+
+    /// Drops a namespace: its sockets are disconnected, and clients that ask for it are refused.
+    pub async fn remove_namespace(&self, name: &str) {
+        if let Some(namespace) = self.namespaces.remove(name) {
+            Namespace(namespace).disconnect_sockets(false).await;
+        }
+    }
+
+    /// A value given to [`SocketIoBuilder::state`].
+    pub fn state<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.core.state()
+    }
+
+    pub(crate) fn number(&self) -> usize {
+        self.core.number
+    }
+
+    /// The Engine.IO endpoint below.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Open connections on this node.
+    pub fn connection_count(&self) -> usize {
+        self.engine.connection_count()
+    }
+
+    /// Mounts the server into an Actix `App` (or a scope of it) at its path, with the embedded websocket transport.
+    pub fn configure(&self, config: &mut web::ServiceConfig) {
+        self.engine.configure(config);
+    }
+
+    /// An HTTP server for an `App` factory (which calls [`configure`](Self::configure) itself), with the native
+    /// websocket transport. When it stops, it closes the sessions first.
+    pub fn server<F>(&self, factory: F) -> Server<F> {
+        let io = self.clone();
+        Server::new(factory).before_stop(move || {
+            let io = io.clone();
+            async move { io.close().await }
+        })
+    }
+
+    /// Closes all sessions (`server shutting down`) over half a second and refuses new ones. Transports are closed, never
+    /// namespaces: the clients come back by themselves, hopefully elsewhere. Returns when all are gone, at the
+    /// latest after ten seconds.
+    pub async fn close(&self) {
+        self.engine.close(DisconnectReason::ServerShuttingDown, CLOSE_SPREAD, CLOSE_DEADLINE).await;
+    }
+}
+
+impl Default for SocketIo {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for SocketIo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SocketIo").field("engine", &self.engine).finish_non_exhaustive()
     }
 }

@@ -260,9 +260,9 @@ impl ConnectionHandle {
         }
     }
 
-    /// Whether the caller runs on the connection's thread.
-    pub(crate) fn is_here(&self) -> bool {
-        self.0.thread == current_thread()
+    /// Its endpoint.
+    pub(crate) fn engine(&self) -> super::Engine {
+        super::Engine(self.0.engine.clone())
     }
 }
 

@@ -8,6 +8,9 @@ use std::num::NonZeroU64;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// Sockets flushed in a row.
+const SLICE: usize = 512;
+
 /// A socket that can be flushed.
 pub(super) trait Flush {
     /// Writes as much as the kernel takes.
@@ -82,7 +85,7 @@ impl Slot {
             turn.dirty.len() == 1
         });
         if is_first {
-            actix_rt::spawn(async { flush_all() });
+            actix_rt::spawn(flush_all());
         }
     }
 
@@ -96,12 +99,16 @@ impl Slot {
     }
 }
 
-fn flush_all() {
+/// Flushes in slices, so that a large fan-out does not keep the rest of the thread waiting.
+async fn flush_all() {
     let mut dirty = TURN.with_borrow_mut(|turn| {
         let spare = std::mem::take(&mut turn.spare);
         std::mem::replace(&mut turn.dirty, spare)
     });
-    for index in dirty.drain(..) {
+    for (count, index) in dirty.drain(..).enumerate() {
+        if count % SLICE == SLICE - 1 {
+            tokio::task::yield_now().await;
+        }
         let socket = TURN.with_borrow(|turn| turn.sockets[index].clone());
         if let Some(socket) = socket {
             socket.flush();

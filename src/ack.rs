@@ -1,0 +1,260 @@
+//! Acknowledgements: those a client asks for ([`Ack`]), and those asked of clients.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::Stream;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Sleep;
+
+use crate::delivery::{AckSink, Answered, Gone, Target};
+use crate::error::AckError;
+use crate::namespace::NamespaceInner;
+use crate::protocol::{Args, ArgsError, FromArgs, ToArgs};
+use crate::socket::Socket;
+
+/// The acknowledgement of an event, as a parameter of its handler. Cheap to clone; may be kept and given later.
+#[derive(Clone)]
+pub struct Ack(Option<Arc<Pending>>);
+
+struct Pending {
+    socket: Socket,
+    id: u64,
+    is_given: AtomicBool,
+}
+
+impl Ack {
+    pub(crate) fn new(socket: &Socket, id: Option<u64>) -> Self {
+        Self(id.map(|id| Arc::new(Pending { socket: socket.clone(), id, is_given: AtomicBool::new(false) })))
+    }
+
+    /// Whether the client asked for it.
+    pub fn is_wanted(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Acknowledges with `data`: a tuple is several arguments. Without effect if the client did not ask; an error
+    /// if it has been given before, or the client has left.
+    pub fn send<T: ToArgs + ?Sized>(self, data: &T) -> Result<(), AckError> {
+        let Some(pending) = &self.0 else { return Ok(()) };
+        if pending.is_given.load(Ordering::Relaxed) {
+            return Err(AckError::AlreadyGiven);
+        }
+        self.give(data)
+    }
+
+    /// Acknowledges unless that has happened.
+    pub(crate) fn give<T: ToArgs + ?Sized>(&self, data: &T) -> Result<(), AckError> {
+        let Some(pending) = &self.0 else { return Ok(()) };
+        let args = data.to_args(pending.socket.parser())?;
+        if pending.is_given.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        pending.socket.send_ack(pending.id, &args)
+    }
+}
+
+impl fmt::Debug for Ack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ack").field("is_wanted", &self.is_wanted()).finish()
+    }
+}
+
+/// An acknowledgement that a socket owes.
+#[derive(Debug)]
+pub(crate) enum Owed {
+    /// To one `emit_with_ack`.
+    One(oneshot::Sender<Args>),
+    /// To a broadcast.
+    Broadcast(mpsc::UnboundedSender<Answered>),
+}
+
+/// The acknowledgements that one socket owes.
+#[derive(Debug, Default)]
+pub(crate) struct AckTable(HashMap<u64, Owed>);
+
+impl AckTable {
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn insert(&mut self, id: u64, owed: Owed) {
+        self.0.insert(id, owed);
+    }
+
+    pub(crate) fn remove(&mut self, id: u64) -> Option<Owed> {
+        self.0.remove(&id)
+    }
+
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Owed> {
+        std::mem::take(&mut self.0).into_values()
+    }
+}
+
+impl Owed {
+    /// The answer has come.
+    pub(crate) fn answer(self, socket: &Arc<str>, args: Args) {
+        match self {
+            // Whoever asked may have stopped waiting.
+            Self::One(sender) => drop(sender.send(args)),
+            Self::Broadcast(sender) => {
+                let _ = sender.send(Answered { socket: socket.clone(), answer: Some(Ok(args)) });
+            }
+        }
+    }
+
+    /// The socket leaves without an answer.
+    pub(crate) fn fail(self, socket: &Arc<str>) {
+        if let Self::Broadcast(sender) = self {
+            let _ = sender.send(Answered { socket: socket.clone(), answer: Some(Err(Gone)) });
+        }
+    }
+}
+
+/// The answers to a broadcast.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct BroadcastAcks<T> {
+    /// What came, in the order in which it came.
+    pub answers: Vec<Answer<T>>,
+    /// The sockets that did not answer: the timeout passed, or they left.
+    pub missing: Vec<String>,
+    /// The sockets whose answer was not of the type that was asked for.
+    pub invalid: Vec<(String, ArgsError)>,
+}
+
+/// One answer to a broadcast.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Answer<T> {
+    /// The socket's id.
+    pub socket: String,
+    /// What it answered.
+    pub data: T,
+}
+
+/// The answers to a broadcast, one by one: each socket that was asked appears once, with its answer or with why there
+/// is none. Ends when all are through, at the latest at the timeout. Made by
+/// [`emit_with_ack_stream`](crate::BroadcastOperator::emit_with_ack_stream).
+pub struct AckStream<T> {
+    namespace: Arc<NamespaceInner>,
+    id: u64,
+    receiver: mpsc::UnboundedReceiver<Answered>,
+    /// Asked, and still without an answer.
+    waiting: HashMap<Arc<str>, ()>,
+    deadline: Pin<Box<Sleep>>,
+    timeout: Duration,
+    is_over: bool,
+    answer: std::marker::PhantomData<fn() -> T>,
+}
+
+impl<T> AckStream<T> {
+    /// All sockets have been asked: who they are is in the channel already.
+    pub(crate) fn new(
+        namespace: Arc<NamespaceInner>,
+        id: u64,
+        receiver: mpsc::UnboundedReceiver<Answered>,
+        timeout: Duration,
+    ) -> Self {
+        Self {
+            namespace,
+            id,
+            receiver,
+            waiting: HashMap::new(),
+            deadline: Box::pin(tokio::time::sleep(timeout)),
+            timeout,
+            is_over: false,
+            answer: std::marker::PhantomData,
+        }
+    }
+}
+
+impl<T: FromArgs> Stream for AckStream<T> {
+    type Item = (String, Result<T, AckError>);
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            if this.is_over {
+                // Whoever is left has not answered in time.
+                let Some(socket) = this.waiting.keys().next().cloned() else { return Poll::Ready(None) };
+                this.waiting.remove(&socket);
+                return Poll::Ready(Some((socket.to_string(), Err(AckError::Timeout(this.timeout)))));
+            }
+            match this.receiver.poll_recv(context) {
+                Poll::Ready(Some(Answered { socket, answer: None })) => {
+                    this.waiting.insert(socket, ());
+                }
+                Poll::Ready(Some(Answered { socket, answer: Some(answer) })) => {
+                    if this.waiting.remove(&socket).is_none() {
+                        continue;
+                    }
+                    let answer = match answer {
+                        Ok(args) => T::from_args(&args).map_err(AckError::Args),
+                        Err(Gone) => Err(AckError::Disconnected),
+                    };
+                    return Poll::Ready(Some((socket.to_string(), answer)));
+                }
+                // Every socket has let go of its end: all are through.
+                Poll::Ready(None) => this.is_over = true,
+                Poll::Pending => {
+                    if this.deadline.as_mut().poll(context).is_pending() {
+                        return Poll::Pending;
+                    }
+                    this.is_over = true;
+                    forget(&this.namespace, this.id, &this.waiting);
+                }
+            }
+        }
+    }
+}
+
+use std::future::Future as _;
+
+impl<T> Drop for AckStream<T> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.receiver.close();
+            while let Ok(Answered { socket, .. }) = self.receiver.try_recv() {
+                self.waiting.insert(socket, ());
+            }
+            forget(&self.namespace, self.id, &self.waiting);
+        }
+    }
+}
+
+/// Tells the sockets that nobody waits for their answer any more.
+fn forget(namespace: &Arc<NamespaceInner>, id: u64, waiting: &HashMap<Arc<str>, ()>) {
+    if waiting.is_empty() {
+        return;
+    }
+    let target = Target { rooms: waiting.keys().cloned().collect(), ..Target::default() };
+    let number = namespace.number;
+    for hub in namespace.hubs().all() {
+        let target = target.clone();
+        hub.visit(move |hub| {
+            for local in hub.select(number, &target) {
+                if let Some(socket) = crate::inbox::LocalSocket::of(local) {
+                    socket.socket().forget_ack(id);
+                }
+            }
+        });
+    }
+}
+
+impl<T> fmt::Debug for AckStream<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AckStream").field("waiting", &self.waiting.len()).finish_non_exhaustive()
+    }
+}
+
+/// The sink that sockets answer a broadcast into.
+pub(crate) fn sink(id: u64) -> (AckSink, mpsc::UnboundedReceiver<Answered>) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    (AckSink { id, sender }, receiver)
+}

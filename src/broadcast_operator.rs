@@ -1,0 +1,429 @@
+//! Emitting to many: whom, how, and what for. Immutable and chained.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use crate::ack::{AckStream, Answer, BroadcastAcks, sink};
+use crate::delivery::{Hub, HubRef, RoomName, Target};
+use crate::engine::TransportKind;
+use crate::error::{AckError, EmitError, JoinError};
+use crate::handler::Handshake;
+use crate::inbox::LocalSocket;
+use crate::namespace::{Namespace, NamespaceInner};
+use crate::protocol::{FromArgs, ToArgs};
+use crate::socket::Socket;
+
+/// How something is emitted.
+#[derive(Clone, Debug)]
+pub(crate) struct Flags {
+    pub(crate) volatile: bool,
+    pub(crate) compress: bool,
+    pub(crate) local: bool,
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl Default for Flags {
+    fn default() -> Self {
+        Self { volatile: false, compress: true, local: false, timeout: None }
+    }
+}
+
+/// Names of rooms: one, or several.
+pub trait RoomNames {
+    /// The names.
+    fn names(self) -> impl Iterator<Item = String>;
+}
+
+impl RoomNames for &str {
+    fn names(self) -> impl Iterator<Item = String> {
+        std::iter::once(self.to_owned())
+    }
+}
+
+impl RoomNames for String {
+    fn names(self) -> impl Iterator<Item = String> {
+        std::iter::once(self)
+    }
+}
+
+impl RoomNames for &String {
+    fn names(self) -> impl Iterator<Item = String> {
+        std::iter::once(self.clone())
+    }
+}
+
+impl<T: Into<String>> RoomNames for Vec<T> {
+    fn names(self) -> impl Iterator<Item = String> {
+        self.into_iter().map(Into::into)
+    }
+}
+
+impl<T: AsRef<str>> RoomNames for &[T] {
+    fn names(self) -> impl Iterator<Item = String> {
+        self.iter().map(|name| name.as_ref().to_owned())
+    }
+}
+
+impl<T: AsRef<str>> RoomNames for &Vec<T> {
+    fn names(self) -> impl Iterator<Item = String> {
+        self.iter().map(|name| name.as_ref().to_owned())
+    }
+}
+
+impl<T: Into<String>, const N: usize> RoomNames for [T; N] {
+    fn names(self) -> impl Iterator<Item = String> {
+        self.into_iter().map(Into::into)
+    }
+}
+
+/// Emits to the sockets it was narrowed down to. Made by [`Namespace`], [`SocketIo`](crate::SocketIo) and
+/// [`Socket`]; every step returns a new one.
+#[derive(Clone)]
+pub struct BroadcastOperator {
+    namespace: Arc<NamespaceInner>,
+    target: Target,
+    flags: Flags,
+}
+
+impl BroadcastOperator {
+    pub(crate) fn new(namespace: Arc<NamespaceInner>) -> Self {
+        Self { namespace, target: Target::default(), flags: Flags::default() }
+    }
+
+    pub(crate) fn with_flags(mut self, flags: Flags) -> Self {
+        self.flags = flags;
+        self
+    }
+
+    /// To the members of these rooms; called again, to the members of those too. A socket id is the room of that socket.
+    pub fn to(mut self, rooms: impl RoomNames) -> Self {
+        self.target.rooms.extend(rooms.names().map(RoomName::from));
+        self
+    }
+
+    /// The same as [`to`](Self::to): Socket.IO's `in`.
+    pub fn in_room(self, rooms: impl RoomNames) -> Self {
+        self.to(rooms)
+    }
+
+    /// Not to the members of these rooms, whatever other rooms they are in.
+    pub fn except(mut self, rooms: impl RoomNames) -> Self {
+        self.target.except.extend(rooms.names().map(RoomName::from));
+        self
+    }
+
+    /// Only to sockets of this node.
+    pub fn local(mut self) -> Self {
+        self.flags.local = true;
+        self
+    }
+
+    /// May be dropped for clients that cannot take it at once.
+    pub fn volatile(mut self) -> Self {
+        self.flags.volatile = true;
+        self
+    }
+
+    /// Whether polling answers with it may be compressed. Without effect on websockets. Default true.
+    pub fn compress(mut self, compress: bool) -> Self {
+        self.flags.compress = compress;
+        self
+    }
+
+    /// How long to wait for acknowledgements. Default [`ack_timeout`](crate::config::Config::ack_timeout).
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.flags.timeout = Some(timeout);
+        self
+    }
+
+    /// Emits an event: a tuple is several arguments. When it returns, the message is in the outbox of every
+    /// matching socket of this process: what is emitted later arrives later.
+    pub async fn emit<T: ToArgs + ?Sized>(&self, event: &str, data: &T) -> Result<(), EmitError> {
+        let args = data.to_args(self.namespace.parser())?;
+        self.namespace.broadcast(self.target.clone(), &self.flags, event, &args, None).await
+    }
+
+    /// Emits the event `message`.
+    pub async fn send<T: ToArgs + ?Sized>(&self, data: &T) -> Result<(), EmitError> {
+        self.emit("message", data).await
+    }
+
+    /// Emits an event and collects the acknowledgements until all have come, or the timeout has passed.
+    pub async fn emit_with_ack<R: FromArgs, T: ToArgs + ?Sized>(
+        &self,
+        event: &str,
+        data: &T,
+    ) -> Result<BroadcastAcks<R>, EmitError> {
+        use futures_util::StreamExt as _;
+
+        let mut stream = self.emit_with_ack_stream::<R, T>(event, data).await?;
+        let mut acks = BroadcastAcks { answers: Vec::new(), missing: Vec::new(), invalid: Vec::new() };
+        while let Some((socket, answer)) = stream.next().await {
+            match answer {
+                Ok(data) => acks.answers.push(Answer { socket, data }),
+                Err(AckError::Args(error)) => acks.invalid.push((socket, error)),
+                Err(_) => acks.missing.push(socket),
+            }
+        }
+        Ok(acks)
+    }
+
+    /// As [`emit_with_ack`](Self::emit_with_ack), each acknowledgement as it comes.
+    pub async fn emit_with_ack_stream<R: FromArgs, T: ToArgs + ?Sized>(
+        &self,
+        event: &str,
+        data: &T,
+    ) -> Result<AckStream<R>, EmitError> {
+        let core = self.namespace.core();
+        let timeout = self.flags.timeout.unwrap_or(core.config.ack_timeout);
+        let args = data.to_args(self.namespace.parser())?;
+        let (sink, receiver) = sink(core.next_ack_id());
+        let id = sink.id;
+        self.namespace.broadcast(self.target.clone(), &self.flags, event, &args, Some(sink)).await?;
+        Ok(AckStream::new(self.namespace.clone(), id, receiver, timeout))
+    }
+
+    /// The matching sockets.
+    pub async fn fetch_sockets(&self) -> FetchedSockets {
+        let sockets = Namespace(self.namespace.clone()).select(self.target.clone()).await;
+        FetchedSockets { sockets: sockets.into_iter().map(RemoteSocket).collect() }
+    }
+
+    /// Makes the matching sockets join rooms. When it returns they are members.
+    pub async fn sockets_join(&self, rooms: impl RoomNames) {
+        let rooms: Vec<String> = rooms.names().collect();
+        self.each(move |socket, _| {
+            for room in &rooms {
+                if let Err(error) = socket.join_here(room) {
+                    tracing::warn!(sid = socket.id(), %error, "a socket cannot join a room");
+                }
+            }
+        })
+        .await;
+    }
+
+    /// Makes the matching sockets leave rooms.
+    pub async fn sockets_leave(&self, rooms: impl RoomNames) {
+        let rooms: Vec<String> = rooms.names().collect();
+        self.each(move |socket, _| rooms.iter().for_each(|room| socket.leave_here(room))).await;
+    }
+
+    /// Disconnects the matching sockets: from the namespace, or with `close` their whole connections.
+    pub async fn disconnect_sockets(&self, close: bool) {
+        self.each(move |_, local| local.disconnect(close)).await;
+    }
+
+    /// Disconnects the matching sockets of one hub.
+    pub(crate) async fn disconnect_on(&self, hub: &Arc<HubRef>, close: bool) {
+        let (number, target) = (self.namespace.number, self.target.clone());
+        let act = move |hub: &Rc<Hub>| {
+            let locals = hub.select(number, &target).into_iter().filter_map(LocalSocket::of);
+            locals.for_each(|local| local.disconnect(close));
+        };
+        if hub.is_here()
+            && let Some(here) = self.namespace.hubs().here()
+        {
+            return act(&here);
+        }
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        hub.visit(move |hub| {
+            act(hub);
+            let _ = sender.send(());
+        });
+        // An error is a thread that has ended, and its sockets with it.
+        let _ = receiver.await;
+    }
+
+    /// Does something to each matching socket, on its own thread.
+    async fn each<F>(&self, act: F)
+    where
+        F: Fn(&Socket, &Rc<LocalSocket>) + Send + Sync + 'static,
+    {
+        let (number, target) = (self.namespace.number, self.target.clone());
+        let visits = self.namespace.hubs().collect(move |hub| {
+            for local in hub.select(number, &target) {
+                if let Some(local) = LocalSocket::of(local) {
+                    act(local.socket(), &local);
+                }
+            }
+        });
+        visits.await;
+    }
+}
+
+impl std::fmt::Debug for BroadcastOperator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BroadcastOperator")
+            .field("namespace", &self.namespace.name())
+            .field("target", &self.target)
+            .field("flags", &self.flags)
+            .finish()
+    }
+}
+
+/// The steps of a [`BroadcastOperator`], for whatever it can begin at. `self.operator()` must give a fresh one.
+macro_rules! broadcasting {
+    () => {
+        /// To the members of these rooms only. A socket id is the room of that socket.
+        pub fn to(&self, rooms: impl crate::broadcast_operator::RoomNames) -> BroadcastOperator {
+            self.operator().to(rooms)
+        }
+
+        /// The same as [`to`](Self::to): Socket.IO's `in`.
+        pub fn in_room(&self, rooms: impl crate::broadcast_operator::RoomNames) -> BroadcastOperator {
+            self.operator().to(rooms)
+        }
+
+        /// Not to the members of these rooms.
+        pub fn except(&self, rooms: impl crate::broadcast_operator::RoomNames) -> BroadcastOperator {
+            self.operator().except(rooms)
+        }
+
+        /// Only to sockets of this node.
+        pub fn local(&self) -> BroadcastOperator {
+            self.operator().local()
+        }
+
+        /// May be dropped for clients that cannot take it at once.
+        pub fn volatile(&self) -> BroadcastOperator {
+            self.operator().volatile()
+        }
+
+        /// Whether polling answers with it may be compressed.
+        pub fn compress(&self, compress: bool) -> BroadcastOperator {
+            self.operator().compress(compress)
+        }
+
+        /// How long to wait for acknowledgements.
+        pub fn timeout(&self, timeout: std::time::Duration) -> BroadcastOperator {
+            self.operator().timeout(timeout)
+        }
+
+        /// Emits an event to every socket: see [`BroadcastOperator::emit`].
+        pub async fn emit<T: crate::protocol::ToArgs + ?Sized>(
+            &self,
+            event: &str,
+            data: &T,
+        ) -> Result<(), crate::error::EmitError> {
+            self.operator().emit(event, data).await
+        }
+
+        /// Emits the event `message` to every socket.
+        pub async fn send<T: crate::protocol::ToArgs + ?Sized>(
+            &self,
+            data: &T,
+        ) -> Result<(), crate::error::EmitError> {
+            self.operator().send(data).await
+        }
+
+        /// Emits to every socket and collects the acknowledgements: see [`BroadcastOperator::emit_with_ack`].
+        pub async fn emit_with_ack<R: crate::protocol::FromArgs, T: crate::protocol::ToArgs + ?Sized>(
+            &self,
+            event: &str,
+            data: &T,
+        ) -> Result<crate::ack::BroadcastAcks<R>, crate::error::EmitError> {
+            self.operator().emit_with_ack(event, data).await
+        }
+
+        /// All sockets.
+        pub async fn fetch_sockets(&self) -> crate::broadcast_operator::FetchedSockets {
+            self.operator().fetch_sockets().await
+        }
+
+        /// Makes all sockets join rooms.
+        pub async fn sockets_join(&self, rooms: impl crate::broadcast_operator::RoomNames) {
+            self.operator().sockets_join(rooms).await;
+        }
+
+        /// Makes all sockets leave rooms.
+        pub async fn sockets_leave(&self, rooms: impl crate::broadcast_operator::RoomNames) {
+            self.operator().sockets_leave(rooms).await;
+        }
+
+        /// Disconnects all sockets: from the namespace, or with `close` their whole connections.
+        pub async fn disconnect_sockets(&self, close: bool) {
+            self.operator().disconnect_sockets(close).await;
+        }
+    };
+}
+pub(crate) use broadcasting;
+
+/// What [`fetch_sockets`](BroadcastOperator::fetch_sockets) found.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct FetchedSockets {
+    /// The sockets.
+    pub sockets: Vec<RemoteSocket>,
+}
+
+impl IntoIterator for FetchedSockets {
+    type Item = RemoteSocket;
+    type IntoIter = std::vec::IntoIter<RemoteSocket>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.sockets.into_iter()
+    }
+}
+
+/// A socket that somebody else may own: what can be asked of it and done to it from anywhere.
+#[derive(Clone, Debug)]
+pub struct RemoteSocket(Socket);
+
+impl RemoteSocket {
+    /// Its id.
+    pub fn id(&self) -> &str {
+        self.0.id()
+    }
+
+    /// The rooms it is in, its own id included.
+    pub fn rooms(&self) -> Vec<String> {
+        self.0.rooms()
+    }
+
+    /// How it came here.
+    pub fn handshake(&self) -> Handshake {
+        self.0.handshake()
+    }
+
+    /// Its transport.
+    pub fn transport(&self) -> TransportKind {
+        self.0.handshake().transport()
+    }
+
+    /// The part of its data that is shared: see [`SocketData::share`](crate::SocketData::share).
+    pub fn data<T: DeserializeOwned>(&self) -> Option<T> {
+        self.0.data().shared()
+    }
+
+    /// Emits to it.
+    pub async fn emit<T: ToArgs + ?Sized>(&self, event: &str, data: &T) -> Result<(), EmitError> {
+        self.0.emit(event, data).await
+    }
+
+    /// Emits to it and waits for its answer.
+    pub async fn emit_with_ack<R: FromArgs, T: ToArgs + ?Sized>(
+        &self,
+        event: &str,
+        data: &T,
+    ) -> Result<R, AckError> {
+        self.0.emit_with_ack(event, data).await
+    }
+
+    /// Makes it join rooms.
+    pub async fn join(&self, rooms: impl RoomNames) -> Result<(), JoinError> {
+        self.0.join(rooms).await
+    }
+
+    /// Makes it leave a room.
+    pub async fn leave(&self, room: &str) {
+        self.0.leave(room).await;
+    }
+
+    /// Disconnects it: from the namespace, or with `close` its whole connection.
+    pub async fn disconnect(&self, close: bool) {
+        self.0.disconnect(close).await;
+    }
+}

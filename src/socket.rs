@@ -1,0 +1,651 @@
+//! A socket: one client in one namespace, as handlers and everybody else hold it.
+
+use std::fmt;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use actix::Addr;
+use tokio::sync::oneshot;
+
+use crate::ack::{AckTable, Owed};
+use crate::broadcast_operator::{BroadcastOperator, Flags, RoomNames};
+use crate::delivery::{Hub, HubRef, RoomName};
+use crate::disconnect_reason::DisconnectReason;
+use crate::engine::ConnectionHandle;
+use crate::error::{AckError, EmitError, JoinError};
+use crate::handler::{
+    ActorFactory, Handler, Handlers, Handshake, IntoReply, Registry, SocketActors, Watcher, erase,
+};
+use crate::inbox::LocalSocket;
+use crate::namespace::{Namespace, NamespaceInner};
+use crate::protocol::{Args, FromArgs, Parser, ToArgs};
+use crate::server::SocketIo;
+use crate::socket_data::SocketData;
+
+const CONNECTING: u8 = 0;
+const CONNECTED: u8 = 1;
+const DISCONNECTED: u8 = 2;
+
+/// A client in a namespace. Cheap to clone, usable from any thread.
+#[derive(Clone)]
+pub struct Socket(Arc<SocketInner>);
+
+struct SocketInner {
+    id: Arc<str>,
+    namespace: Arc<NamespaceInner>,
+    connection: ConnectionHandle,
+    auth: Args,
+    state: AtomicU8,
+    /// The hub of its thread, and its slot there.
+    hub: OnceLock<Arc<HubRef>>,
+    slot: AtomicU32,
+    /// Acknowledgements that sockets of this connection owe.
+    owed: Arc<AtomicUsize>,
+    has_own_handlers: AtomicBool,
+    extras: Mutex<Extras>,
+    data: OnceLock<Box<SocketData>>,
+}
+
+/// What most sockets have little of.
+#[derive(Default)]
+struct Extras {
+    rooms: Vec<RoomName>,
+    acks: AckTable,
+    registry: Option<Arc<Registry>>,
+    actors: Option<Box<SocketActors>>,
+}
+
+impl Socket {
+    pub(crate) fn new(
+        namespace: Arc<NamespaceInner>,
+        connection: ConnectionHandle,
+        auth: Args,
+        owed: Arc<AtomicUsize>,
+    ) -> Self {
+        Self(Arc::new(SocketInner {
+            id: namespace.core().ids.random_id(),
+            namespace,
+            connection,
+            auth,
+            state: AtomicU8::new(CONNECTING),
+            hub: OnceLock::new(),
+            slot: AtomicU32::new(0),
+            owed,
+            has_own_handlers: AtomicBool::new(false),
+            extras: Mutex::default(),
+            data: OnceLock::new(),
+        }))
+    }
+
+    fn extras(&self) -> MutexGuard<'_, Extras> {
+        self.0.extras.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // ---- who it is -------------------------------------------------------------------------------------
+
+    /// Its id: public, and something else than the connection's session id. Also the name of its own room.
+    pub fn id(&self) -> &str {
+        &self.0.id
+    }
+
+    pub(crate) fn shared_id(&self) -> &Arc<str> {
+        &self.0.id
+    }
+
+    /// Its namespace.
+    pub fn namespace(&self) -> Namespace {
+        Namespace(self.0.namespace.clone())
+    }
+
+    pub(crate) fn namespace_inner(&self) -> &Arc<NamespaceInner> {
+        &self.0.namespace
+    }
+
+    /// Its server.
+    pub fn server(&self) -> SocketIo {
+        SocketIo::of_socket(self)
+    }
+
+    /// Its connection, which it may share with sockets in other namespaces.
+    pub fn connection(&self) -> &ConnectionHandle {
+        &self.0.connection
+    }
+
+    /// How the client came here: HTTP request and auth.
+    pub fn handshake(&self) -> Handshake {
+        Handshake { connection: self.0.connection.clone(), auth: self.0.auth.clone() }
+    }
+
+    pub(crate) fn auth(&self) -> &Args {
+        &self.0.auth
+    }
+
+    pub(crate) fn parser(&self) -> Parser {
+        self.0.namespace.parser()
+    }
+
+    /// Whether it is connected: from the CONNECT reply to its end.
+    pub fn is_connected(&self) -> bool {
+        self.0.state.load(Ordering::Acquire) == CONNECTED
+    }
+
+    /// Whether the server recovered the state of an earlier connection. Not yet: always false.
+    pub fn was_recovered(&self) -> bool {
+        false
+    }
+
+    /// State of the application's own.
+    pub fn data(&self) -> &SocketData {
+        self.0.data.get_or_init(Box::default)
+    }
+
+    // ---- emitting --------------------------------------------------------------------------------------
+
+    /// Emits an event to the client: a tuple is several arguments. Waits while the client is too far behind
+    /// ([`outbox_bytes`](crate::config::EngineConfig::outbox_bytes)).
+    pub async fn emit<T: ToArgs + ?Sized>(&self, event: &str, data: &T) -> Result<(), EmitError> {
+        self.emit_with(&Flags::default(), event, data).await
+    }
+
+    /// Emits the event `message`.
+    pub async fn send<T: ToArgs + ?Sized>(&self, data: &T) -> Result<(), EmitError> {
+        self.emit("message", data).await
+    }
+
+    /// Emits an event and waits for the client's acknowledgement, at most
+    /// [`ack_timeout`](crate::config::Config::ack_timeout).
+    pub async fn emit_with_ack<R: FromArgs, T: ToArgs + ?Sized>(
+        &self,
+        event: &str,
+        data: &T,
+    ) -> Result<R, AckError> {
+        self.emit_with_ack_with(&Flags::default(), event, data).await
+    }
+
+    /// The same as [`emit_with_ack`](Self::emit_with_ack), by python-socketio's name.
+    pub async fn call<R: FromArgs, T: ToArgs + ?Sized>(&self, event: &str, data: &T) -> Result<R, AckError> {
+        self.emit_with_ack(event, data).await
+    }
+
+    /// The next event may be dropped if the client cannot take it at once.
+    pub fn volatile(&self) -> SocketOperator {
+        self.operator().volatile()
+    }
+
+    /// Whether polling answers with the next event may be compressed.
+    pub fn compress(&self, compress: bool) -> SocketOperator {
+        self.operator().compress(compress)
+    }
+
+    /// How long to wait for the next acknowledgement.
+    pub fn timeout(&self, timeout: Duration) -> SocketOperator {
+        self.operator().timeout(timeout)
+    }
+
+    fn operator(&self) -> SocketOperator {
+        SocketOperator { socket: self.clone(), flags: Flags::default() }
+    }
+
+    /// To the members of rooms, but not to this socket.
+    pub fn to(&self, rooms: impl RoomNames) -> BroadcastOperator {
+        self.broadcast().to(rooms)
+    }
+
+    /// The same as [`to`](Self::to): Socket.IO's `in`.
+    pub fn in_room(&self, rooms: impl RoomNames) -> BroadcastOperator {
+        self.to(rooms)
+    }
+
+    /// To everybody in the namespace but this socket and the members of these rooms.
+    pub fn except(&self, rooms: impl RoomNames) -> BroadcastOperator {
+        self.broadcast().except(rooms)
+    }
+
+    /// To everybody in the namespace but this socket.
+    pub fn broadcast(&self) -> BroadcastOperator {
+        BroadcastOperator::new(self.0.namespace.clone()).except(self.id())
+    }
+
+    /// As [`broadcast`](Self::broadcast), on this node only.
+    pub fn local(&self) -> BroadcastOperator {
+        self.broadcast().local()
+    }
+
+    async fn emit_with<T: ToArgs + ?Sized>(
+        &self,
+        flags: &Flags,
+        event: &str,
+        data: &T,
+    ) -> Result<(), EmitError> {
+        let args = data.to_args(self.parser())?;
+        let message = Arc::new(self.0.namespace.event(event, &args, None, flags.compress)?);
+        if !flags.volatile {
+            self.0.connection.room().await;
+        }
+        if self.0.state.load(Ordering::Acquire) == DISCONNECTED {
+            return Err(EmitError::Disconnected);
+        }
+        self.tell_outgoing(event, &args);
+        let is_sent = self.0.connection.send_at(message, flags.volatile, Instant::now());
+        if is_sent || flags.volatile { Ok(()) } else { Err(EmitError::Disconnected) }
+    }
+
+    async fn emit_with_ack_with<R: FromArgs, T: ToArgs + ?Sized>(
+        &self,
+        flags: &Flags,
+        event: &str,
+        data: &T,
+    ) -> Result<R, AckError> {
+        let core = self.0.namespace.core();
+        let timeout = flags.timeout.unwrap_or(core.config.ack_timeout);
+        let args = data.to_args(self.parser())?;
+        let id = core.next_ack_id();
+        let message = Arc::new(self.0.namespace.event(event, &args, Some(id), flags.compress)?);
+        self.0.connection.room().await;
+        let (sender, receiver) = oneshot::channel();
+        self.owe(id, Owed::One(sender))?;
+        let _forget = ForgetAck { socket: self, id };
+        self.tell_outgoing(event, &args);
+        if !self.0.connection.send_at(message, flags.volatile, Instant::now()) {
+            return Err(AckError::Disconnected);
+        }
+        match tokio::time::timeout(timeout, receiver).await {
+            Ok(Ok(args)) => Ok(R::from_args(&args)?),
+            Ok(Err(_)) => Err(AckError::Disconnected),
+            Err(_) => Err(AckError::Timeout(timeout)),
+        }
+    }
+
+    /// Acknowledges an event of the client.
+    pub(crate) fn send_ack(&self, id: u64, args: &Args) -> Result<(), AckError> {
+        let message = Arc::new(self.0.namespace.ack(id, args)?);
+        if self.0.state.load(Ordering::Acquire) == DISCONNECTED
+            || !self.0.connection.send_at(message, false, Instant::now())
+        {
+            return Err(AckError::Disconnected);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn tell_outgoing(&self, event: &str, args: &Args) {
+        let handlers = self.0.namespace.registry.load();
+        for listener in &handlers.outgoing {
+            listener(self, event, args);
+        }
+        if let Some(own) = self.own_registry() {
+            for listener in &own.load().outgoing {
+                listener(self, event, args);
+            }
+        }
+    }
+
+    // ---- acknowledgements it owes ----------------------------------------------------------------------
+
+    pub(crate) fn owe(&self, id: u64, owed: Owed) -> Result<(), AckError> {
+        let mut extras = self.extras();
+        if self.0.state.load(Ordering::Acquire) == DISCONNECTED {
+            return Err(AckError::Disconnected);
+        }
+        if extras.acks.len() >= self.0.namespace.core().config.max_pending_acks {
+            return Err(AckError::TooManyPending);
+        }
+        extras.acks.insert(id, owed);
+        drop(extras);
+        if self.0.owed.fetch_add(1, Ordering::Relaxed) == 0 {
+            // A handler waits for its own client: it must be read.
+            self.0.connection.resume();
+        }
+        Ok(())
+    }
+
+    /// The client has acknowledged.
+    pub(crate) fn acknowledged(&self, id: u64, args: Args) {
+        let owed = self.extras().acks.remove(id);
+        match owed {
+            Some(owed) => {
+                self.0.owed.fetch_sub(1, Ordering::Relaxed);
+                owed.answer(&self.0.id, args);
+            }
+            None => tracing::debug!(sid = self.id(), id, "an acknowledgement that nobody waits for"),
+        }
+    }
+
+    pub(crate) fn forget_ack(&self, id: u64) {
+        if self.extras().acks.remove(id).is_some() {
+            self.0.owed.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    // ---- rooms -----------------------------------------------------------------------------------------
+
+    /// The rooms it is in, its own id first.
+    pub fn rooms(&self) -> Vec<String> {
+        let extras = self.extras();
+        std::iter::once(self.id()).chain(extras.rooms.iter().map(|room| &**room)).map(str::to_owned).collect()
+    }
+
+    /// Joins rooms. When it returns, whatever is emitted to them reaches this socket. In a middleware: when it
+    /// is connected.
+    pub async fn join(&self, rooms: impl RoomNames) -> Result<(), JoinError> {
+        let rooms: Vec<String> = rooms.names().collect();
+        match self.0.hub.get() {
+            Some(hub) if !hub.is_here() => {
+                let (sender, receiver) = oneshot::channel();
+                let socket = self.clone();
+                hub.visit(move |_| {
+                    let _ = sender.send(rooms.iter().try_for_each(|room| socket.join_here(room)));
+                });
+                receiver.await.unwrap_or(Err(JoinError::Disconnected))
+            }
+            _ => rooms.iter().try_for_each(|room| self.join_here(room)),
+        }
+    }
+
+    /// On its own thread.
+    pub(crate) fn join_here(&self, room: &str) -> Result<(), JoinError> {
+        if room == self.id() {
+            return Ok(());
+        }
+        if self.0.namespace.core().ids.looks_like_own(room) {
+            return Err(JoinError::ForeignId);
+        }
+        let room: RoomName = {
+            let mut extras = self.extras();
+            if self.0.state.load(Ordering::Acquire) == DISCONNECTED {
+                return Err(JoinError::Disconnected);
+            }
+            if extras.rooms.iter().any(|known| **known == *room) {
+                return Ok(());
+            }
+            let room = RoomName::from(room);
+            extras.rooms.push(room.clone());
+            room
+        };
+        self.enter_room(&room);
+        Ok(())
+    }
+
+    fn enter_room(&self, room: &RoomName) {
+        let namespace = &self.0.namespace;
+        // In a middleware it has no hub yet: `enter` does it.
+        if self.is_connected()
+            && let Some(hub) = namespace.hubs().here()
+        {
+            let slot = self.0.slot.load(Ordering::Acquire);
+            hub.join(namespace.number, slot, room, &namespace.rooms, || Watcher::new(namespace));
+        }
+    }
+
+    /// Leaves a room.
+    pub async fn leave(&self, room: &str) {
+        match self.0.hub.get() {
+            Some(hub) if !hub.is_here() => {
+                let (sender, receiver) = oneshot::channel();
+                let (socket, room) = (self.clone(), room.to_owned());
+                hub.visit(move |_| {
+                    socket.leave_here(&room);
+                    let _ = sender.send(());
+                });
+                // An error is a thread that has ended, and the socket with it.
+                let _ = receiver.await;
+            }
+            _ => self.leave_here(room),
+        }
+    }
+
+    /// On its own thread.
+    pub(crate) fn leave_here(&self, room: &str) {
+        let room = {
+            let mut extras = self.extras();
+            let Some(at) = extras.rooms.iter().position(|known| **known == *room) else { return };
+            extras.rooms.remove(at)
+        };
+        let namespace = &self.0.namespace;
+        if self.is_connected()
+            && let Some(hub) = namespace.hubs().here()
+        {
+            hub.leave(namespace.number, self.0.slot.load(Ordering::Acquire), &room, &namespace.rooms);
+        }
+    }
+
+    // ---- beginning and end -----------------------------------------------------------------------------
+
+    /// It is connected from now on: broadcasts reach it, in the rooms too that its middlewares had it join.
+    pub(crate) fn enter(&self, hub: &Rc<Hub>, local: Rc<LocalSocket>) {
+        let namespace = &self.0.namespace;
+        let slot = hub.add(namespace.number, self.0.connection.clone(), local);
+        self.0.slot.store(slot, Ordering::Release);
+        let _ = self.0.hub.set(hub.reference().clone());
+        self.0.state.store(CONNECTED, Ordering::Release);
+        namespace.entered();
+        let rooms = self.extras().rooms.clone();
+        rooms.iter().for_each(|room| self.enter_room(room));
+    }
+
+    /// Leaves its rooms and its hub; what it owes is failed. False if that was done before. On its own thread.
+    pub(crate) fn leave_everything(&self, _: DisconnectReason) -> bool {
+        let (rooms, owed) = {
+            let mut extras = self.extras();
+            if self.0.state.swap(DISCONNECTED, Ordering::AcqRel) != CONNECTED {
+                return false;
+            }
+            (extras.rooms.clone(), extras.acks.drain().collect::<Vec<_>>())
+        };
+        self.0.owed.fetch_sub(owed.len(), Ordering::Relaxed);
+        owed.into_iter().for_each(|owed| owed.fail(&self.0.id));
+        let namespace = &self.0.namespace;
+        namespace.left();
+        if let Some(hub) = namespace.hubs().here() {
+            hub.remove(namespace.number, self.0.slot.load(Ordering::Acquire), &rooms, &namespace.rooms);
+        }
+        true
+    }
+
+    /// The `disconnecting` handlers are done.
+    pub(crate) fn forget_rooms(&self) {
+        self.extras().rooms = Vec::new();
+    }
+
+    /// All handlers are done.
+    pub(crate) fn forget_everything(&self) {
+        let actors = self.extras().actors.take();
+        if let Some(mut actors) = actors {
+            actors.stop();
+        }
+        self.0.namespace.release();
+    }
+
+    /// Disconnects it: from the namespace, or with `close` its whole connection. The client does not come back by itself.
+    pub async fn disconnect(&self, close: bool) {
+        let Some(hub) = self.0.hub.get() else { return };
+        BroadcastOperator::new(self.0.namespace.clone()).to(self.id()).disconnect_on(hub, close).await;
+    }
+
+    // ---- its own handlers ------------------------------------------------------------------------------
+
+    pub(crate) fn has_own_handlers(&self) -> bool {
+        self.0.has_own_handlers.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn own_registry(&self) -> Option<Arc<Registry>> {
+        if self.has_own_handlers() { self.extras().registry.clone() } else { None }
+    }
+
+    pub(crate) fn own_handlers(&self) -> Option<Arc<Handlers>> {
+        self.own_registry().map(|own| own.load().clone())
+    }
+
+    fn change_own(&self, change: impl FnOnce(&mut Handlers)) {
+        let registry = {
+            let mut extras = self.extras();
+            extras.registry.get_or_insert_default().clone()
+        };
+        registry.change(change);
+        self.0.has_own_handlers.store(true, Ordering::Relaxed);
+    }
+
+    /// Handles an event of this socket only, beside what the namespace has for it. Costs memory per socket:
+    /// handlers that all sockets have in common belong to the [`Namespace`].
+    pub fn on<P, H>(&self, event: &str, handler: H)
+    where
+        H: Handler<P>,
+        H::Output: IntoReply,
+    {
+        let handler = erase(handler);
+        self.change_own(|own| own.add(event, handler, false));
+    }
+
+    /// As [`on`](Self::on), for the next event of that name.
+    pub fn once<P, H>(&self, event: &str, handler: H)
+    where
+        H: Handler<P>,
+        H::Output: IntoReply,
+    {
+        let handler = erase(handler);
+        self.change_own(|own| own.add(event, handler, true));
+    }
+
+    /// Forgets this socket's own handlers of an event.
+    pub fn off(&self, event: &str) {
+        self.change_own(|own| {
+            own.events.remove(event);
+        });
+    }
+
+    /// Called for every event of this socket.
+    pub fn on_any<P, H>(&self, handler: H)
+    where
+        H: Handler<P>,
+        H::Output: IntoReply,
+    {
+        let handler = erase(handler);
+        self.change_own(|own| own.any.push(handler));
+    }
+
+    /// Called for every event that goes out to this socket, broadcasts included. Must not block.
+    pub fn on_any_outgoing(&self, listener: impl Fn(&Socket, &str, &Args) + Send + Sync + 'static) {
+        self.0.namespace.core().sockets_are_curious();
+        self.change_own(|own| own.outgoing.push(Arc::new(listener)));
+    }
+
+    /// Called when this socket has left.
+    pub fn on_disconnect<P, H>(&self, handler: H)
+    where
+        H: Handler<P>,
+        H::Output: IntoReply,
+    {
+        let handler = erase(handler);
+        self.change_own(|own| own.disconnect.push(handler));
+    }
+
+    /// A packet middleware of this socket only.
+    pub fn filter<F, R>(&self, filter: F)
+    where
+        F: Fn(Socket, String, Args) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<(), crate::handler::Refusal>> + 'static,
+    {
+        self.change_own(|own| {
+            own.filters.push(Arc::new(move |socket, event, args| {
+                Box::pin(filter(socket, event.to_owned(), args.clone()))
+            }));
+        });
+    }
+
+    /// The user's own actor of type `A` that [`Namespace::actor`] made for this socket.
+    pub fn actor<A: actix::Actor>(&self) -> Option<Addr<A>> {
+        self.extras().actors.as_ref().and_then(|actors| actors.find())
+    }
+
+    pub(crate) fn start_actors(&self, factories: &[ActorFactory]) {
+        if factories.is_empty() {
+            return;
+        }
+        let mut actors = Box::<SocketActors>::default();
+        for factory in factories {
+            factory(self, &mut actors);
+        }
+        self.extras().actors = Some(actors);
+    }
+}
+
+impl PartialEq for Socket {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket").field("id", &self.id()).field("namespace", &self.0.namespace.name()).finish()
+    }
+}
+
+/// Stops waiting for an acknowledgement, whichever way the waiting ends.
+struct ForgetAck<'a> {
+    socket: &'a Socket,
+    id: u64,
+}
+
+impl Drop for ForgetAck<'_> {
+    fn drop(&mut self) {
+        self.socket.forget_ack(self.id);
+    }
+}
+
+/// Emits to one socket in a particular way. Made by [`Socket::volatile`], [`Socket::compress`] and [`Socket::timeout`].
+#[derive(Clone, Debug)]
+pub struct SocketOperator {
+    socket: Socket,
+    flags: Flags,
+}
+
+impl SocketOperator {
+    /// May be dropped if the client cannot take it at once.
+    pub fn volatile(mut self) -> Self {
+        self.flags.volatile = true;
+        self
+    }
+
+    /// Whether polling answers with it may be compressed.
+    pub fn compress(mut self, compress: bool) -> Self {
+        self.flags.compress = compress;
+        self
+    }
+
+    /// How long to wait for the acknowledgement.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.flags.timeout = Some(timeout);
+        self
+    }
+
+    /// Emits an event to the socket.
+    pub async fn emit<T: ToArgs + ?Sized>(&self, event: &str, data: &T) -> Result<(), EmitError> {
+        self.socket.emit_with(&self.flags, event, data).await
+    }
+
+    /// Emits an event and waits for the acknowledgement.
+    pub async fn emit_with_ack<R: FromArgs, T: ToArgs + ?Sized>(
+        &self,
+        event: &str,
+        data: &T,
+    ) -> Result<R, AckError> {
+        self.socket.emit_with_ack_with(&self.flags, event, data).await
+    }
+
+    /// To the members of rooms, but not to this socket.
+    pub fn to(self, rooms: impl RoomNames) -> BroadcastOperator {
+        self.broadcast().to(rooms)
+    }
+
+    /// To everybody in the namespace but this socket and the members of these rooms.
+    pub fn except(self, rooms: impl RoomNames) -> BroadcastOperator {
+        self.broadcast().except(rooms)
+    }
+
+    /// To everybody in the namespace but this socket.
+    pub fn broadcast(self) -> BroadcastOperator {
+        self.socket.broadcast().with_flags(self.flags)
+    }
+}
