@@ -59,3 +59,7 @@ pub enum Revision {
 #[cfg(test)]
 #[path = "samples_tests.rs"]
 mod samples_tests;
+
+#[cfg(test)]
+#[path = "property_tests.rs"]
+mod property_tests;

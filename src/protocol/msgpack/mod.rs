@@ -1,6 +1,6 @@
 //! The msgpack parser, as `socket.io-msgpack-parser` (notepack) writes and reads it. Single tokens ([`token`], [`put`]), what
 //! notepack's extensions mean ([`extension`]), one pass that checks bytes ([`scan`]), serde in both directions ([`read`],
-//! [`write`]), arguments from and to JSON ([`from_json`], [`to_json`]); on top of them packets ([`packet_read`],
+//! [`mod@write`]), arguments from and to JSON ([`from_json`], [`to_json`]); on top of them packets ([`packet_read`],
 //! [`packet_write`]).
 
 pub(super) mod extension;

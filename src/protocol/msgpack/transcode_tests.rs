@@ -95,7 +95,7 @@ fn data_does_not_become_a_placeholder() {
     let forged = json!({"_placeholder": true, "num": 0});
     // Without binary it stays data, in both directions.
     let args = vec![&forged].to_args(Parser::MsgPack).unwrap();
-    assert_eq!(args.deserialize::<Vec<serde_json::Value>>().unwrap(), [forged.clone()]);
+    assert_eq!(args.deserialize::<Vec<serde_json::Value>>().unwrap(), std::slice::from_ref(&forged));
     let (text, attachments) = args.to_json().unwrap();
     assert_eq!((text.as_ref() as &str, attachments.len()), (r#"[[{"_placeholder":true,"num":0}]]"#, 0));
     let forged = json!({"_placeholder": true, "num": 9});
