@@ -9,9 +9,10 @@ use std::ops::Range;
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use super::json::placeholder::{Finder, renumber};
-use super::json::scan::{self, LOCATED, List};
-use super::{Attachments, DecodeError, EncodeError, MAX_DEPTH, Parser};
+use super::json::placeholder::{Finder, Placeholder, renumber};
+use super::json::scan;
+use super::list::{LOCATED, List};
+use super::{Attachments, DecodeError, EncodeError, MAX_DEPTH, Parser, msgpack};
 
 /// A list of arguments: checked, immutable and cheap to clone.
 ///
@@ -20,7 +21,7 @@ use super::{Attachments, DecodeError, EncodeError, MAX_DEPTH, Parser};
 ///
 /// `Args` is not `Serialize`: it is [`ToArgs`](super::ToArgs) and [`FromArgs`](super::FromArgs) itself, so a handler can take
 /// and send it like any other data.
-#[derive(Clone, Default, PartialEq)]
+#[derive(Clone, Default)]
 pub struct Args {
     pub(super) data: Data,
     count: u32,
@@ -55,34 +56,36 @@ impl Args {
             scan::scan_list(text.as_bytes(), 0, MAX_DEPTH, &mut Finder::new(attachments.len()))
         }
         .map_err(|error| error.into_decode_error(0, MAX_DEPTH))
-        .and_then(|list| Args::from_scanned(&text, &list, 0, attachments.into()))
+        .and_then(|list| Args::from_scanned(&Data::Json(text), &list, 0, attachments.into()))
     }
 
-    /// The elements of a list that was scanned in `text`, the first `skip` (at most one) left out.
+    /// The elements of a list that was scanned in `whole`, the first `skip` (at most one) left out.
     pub(super) fn from_scanned(
-        text: &ByteString,
+        whole: &Data,
         list: &List,
         skip: usize,
         attachments: Attachments,
     ) -> Result<Args, DecodeError> {
-        let too_large = || DecodeError::TooLarge { limit: u32::MAX as usize };
+        let too_large = |_| DecodeError::TooLarge { limit: u32::MAX as usize };
+        let (start, ends) = match (skip, list.ends()) {
+            (1, [first, ends @ ..]) => (first + whole.separator(), ends),
+            (_, ends) => (list.start, ends),
+        };
         let count = list.count.saturating_sub(skip);
         if count == 0 {
-            return Ok(Args { attachments, ..Args::default() });
+            return Ok(Args { data: whole.slice(list.end..list.end), attachments, ..Args::default() });
         }
-        // Behind the name and its comma, or behind the bracket and what came before it.
-        let start = match skip.checked_sub(1).and_then(|name| list.ends.get(name)) {
-            Some(name_end) => name_end + 1,
-            None => list.open + 1,
+        let mut args = Args {
+            data: whole.slice(start..list.end),
+            count: u32::try_from(count).map_err(too_large)?,
+            ends: [0; LOCATED],
+            attachments,
         };
-        let values = text.get(start..list.close).unwrap_or_default();
-        u32::try_from(values.len()).map_err(|_| too_large())?;
-        let mut ends = [0; LOCATED];
-        for (end, found) in ends.iter_mut().zip(list.ends.iter().skip(skip).take(count)) {
-            *end = u32::try_from(found.saturating_sub(start)).map_err(|_| too_large())?;
+        u32::try_from(list.end).map_err(too_large)?;
+        for (slot, end) in args.ends.iter_mut().zip(ends) {
+            *slot = u32::try_from(end.saturating_sub(start)).map_err(too_large)?;
         }
-        let count = u32::try_from(count).map_err(|_| too_large())?;
-        Ok(Args { data: Data::Json(text.slice_ref(values)), count, ends, attachments })
+        Ok(args)
     }
 
     /// One value, which is checked here, as a list of one argument.
@@ -104,11 +107,7 @@ impl Args {
         attachments: Attachments,
     ) -> Result<Args, EncodeError> {
         if count == 0 {
-            let data = match data {
-                Data::Json(_) => Data::default(),
-                Data::MsgPack(_) => Data::MsgPack(Bytes::new()),
-            };
-            return Ok(Args { data, attachments, ..Args::default() });
+            return Ok(Args { data: data.slice(0..0), attachments, ..Args::default() });
         }
         u32::try_from(data.bytes().len()).map_err(|_| EncodeError::TooLarge)?;
         let count = u32::try_from(count).map_err(|_| EncodeError::TooLarge)?;
@@ -144,6 +143,14 @@ impl Args {
     /// [`Args::binaries`] gives it for both.
     pub fn attachments(&self) -> &[Bytes] {
         &self.attachments
+    }
+
+    /// All binary in the arguments, in order: the attachments, or with msgpack what is inside. No binary is copied.
+    pub fn binaries(&self) -> Vec<Bytes> {
+        match &self.data {
+            Data::Json(_) => self.attachments.to_vec(),
+            Data::MsgPack(bytes) => msgpack::scan::binaries(bytes),
+        }
     }
 
     /// The parser in whose representation the arguments are.
@@ -221,7 +228,10 @@ impl Args {
         if self.parser() == parser {
             return Ok(self.clone());
         }
-        super::transcode::transcode(self)
+        match &self.data {
+            Data::Json(text) => msgpack::from_json::transcode(text, self),
+            Data::MsgPack(bytes) => msgpack::to_json::transcode(bytes, self),
+        }
     }
 
     /// Refuses arguments whose text refers to attachments that they do not have. To be called where text from elsewhere was
@@ -233,7 +243,7 @@ impl Args {
         Ok(())
     }
 
-    fn placeholders(&self) -> Result<Vec<super::json::placeholder::Placeholder>, EncodeError> {
+    fn placeholders(&self) -> Result<Vec<Placeholder>, EncodeError> {
         let mut finder = Finder::new(self.attachments.len());
         for range in self.ranges() {
             scan::scan_value(self.data.bytes(), range.start, MAX_DEPTH - 1, &mut finder)
@@ -265,6 +275,14 @@ impl Args {
     }
 }
 
+impl PartialEq for Args {
+    /// Byte by byte; the same data in another representation, or spelled differently, is not equal.
+    fn eq(&self, other: &Self) -> bool {
+        let same_data = self.data == other.data || (self.is_empty() && other.is_empty());
+        same_data && self.attachments == other.attachments
+    }
+}
+
 impl fmt::Debug for Args {
     /// Without the data, which does not belong into logs.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -286,10 +304,11 @@ impl Data {
         }
     }
 
+    /// A part of it; nothing if there is no such part.
     fn slice(&self, range: Range<usize>) -> Data {
         match self {
             Data::Json(text) => Data::Json(text.slice_ref(text.get(range).unwrap_or_default())),
-            Data::MsgPack(bytes) => Data::MsgPack(bytes.slice(range)),
+            Data::MsgPack(bytes) => Data::MsgPack(bytes.slice_ref(bytes.get(range).unwrap_or_default())),
         }
     }
 
@@ -305,7 +324,7 @@ impl Data {
     fn value_end(&self, start: usize) -> usize {
         match self {
             Data::Json(text) => scan::element_end(text.as_bytes(), start),
-            Data::MsgPack(bytes) => super::msgpack::scan::value_end(bytes, start),
+            Data::MsgPack(bytes) => msgpack::scan::value_end(bytes, start),
         }
     }
 }

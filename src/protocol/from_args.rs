@@ -8,6 +8,7 @@ use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, SeqAccess, Visi
 use super::ArgsError;
 use super::args::{Args, Data, Ranges};
 use super::json::read::WithAttachments;
+use super::msgpack::read::Reader;
 
 /// What arguments can be read into: [`Args`] itself, and everything that is `Deserialize`.
 ///
@@ -65,7 +66,11 @@ macro_rules! with_deserializer {
                     $use.map_err(|error| invalid(error.to_string()))
                 }
             }
-            Data::MsgPack(_) => Err(invalid("msgpack is not supported yet".to_owned())),
+            Data::MsgPack(bytes) => {
+                let mut msgpack = Reader::new(bytes, range.as_ref().map(|range| range.start));
+                let $deserializer = &mut msgpack;
+                $use.map_err(|error| invalid(error.to_string()))
+            }
         }
     }};
 }

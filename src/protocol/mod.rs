@@ -15,10 +15,10 @@ mod encode;
 mod error;
 mod from_args;
 mod json;
+mod list;
 mod msgpack;
 mod packet;
 mod to_args;
-mod transcode;
 
 pub use bytestring::ByteString;
 
@@ -55,3 +55,11 @@ pub enum Revision {
     #[default]
     V5,
 }
+
+#[cfg(test)]
+#[path = "samples_tests.rs"]
+mod samples_tests;
+
+#[cfg(test)]
+#[path = "property_tests.rs"]
+mod property_tests;

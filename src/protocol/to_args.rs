@@ -9,8 +9,9 @@ use serde::Serialize;
 use serde::ser::{Error, SerializeTuple, SerializeTupleStruct, Serializer};
 
 use super::args::{Args, Data};
-use super::json::write::Output;
-use super::{EncodeError, Parser};
+use super::json::write as json;
+use super::msgpack::write as msgpack;
+use super::{Attachments, EncodeError, Parser};
 
 /// Room for the text of a small event; larger ones grow.
 const INITIAL_CAPACITY: usize = 128;
@@ -40,13 +41,13 @@ impl<T: Serialize + ?Sized> ToArgs for T {
     fn to_args(&self, parser: Parser) -> Result<Args, EncodeError> {
         match parser {
             Parser::Json => to_json(self),
-            Parser::MsgPack => Err(EncodeError::Data("msgpack is not supported yet".to_owned())),
+            Parser::MsgPack => to_msgpack(self),
         }
     }
 }
 
 fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<Args, EncodeError> {
-    let list = List::new(Output::with_capacity(INITIAL_CAPACITY));
+    let list = List::new(json::Output::with_capacity(INITIAL_CAPACITY));
     let mut whole = list.output.serializer();
     value
         .serialize(ListSerializer { whole: &mut whole, list: &list })
@@ -59,6 +60,13 @@ fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<Args, EncodeError> {
     Ok(args)
 }
 
+fn to_msgpack<T: Serialize + ?Sized>(value: &T) -> Result<Args, EncodeError> {
+    let list = List::new(msgpack::Output::with_capacity(INITIAL_CAPACITY));
+    value.serialize(ListSerializer { whole: list.output.serializer(), list: &list })?;
+    let count = list.count();
+    Args::from_values(Data::MsgPack(list.output.into_bytes().into()), count, Attachments::default())
+}
+
 /// Where the elements of a list are written.
 trait Elements {
     type Error: Error;
@@ -67,7 +75,7 @@ trait Elements {
     fn push<T: Serialize + ?Sized>(&self, value: &T, first: bool) -> Result<(), Self::Error>;
 }
 
-impl Elements for Output {
+impl Elements for json::Output {
     type Error = serde_json::Error;
 
     fn push<T: Serialize + ?Sized>(&self, value: &T, first: bool) -> Result<(), serde_json::Error> {
@@ -75,6 +83,14 @@ impl Elements for Output {
             self.push_comma();
         }
         self.push_value(value)
+    }
+}
+
+impl Elements for msgpack::Output {
+    type Error = EncodeError;
+
+    fn push<T: Serialize + ?Sized>(&self, value: &T, _first: bool) -> Result<(), EncodeError> {
+        value.serialize(self.serializer())
     }
 }
 

@@ -1,5 +1,5 @@
 //! The JSON parser. One pass checks text ([`scan`]) and finds its placeholders ([`placeholder`]); serde goes in both directions
-//! with binary taken out and put in ([`read`], [`write`]); on top of them packets ([`packet_read`], [`packet_write`]).
+//! with binary taken out and put in ([`read`], [`mod@write`]); on top of them packets ([`packet_read`], [`packet_write`]).
 
 pub(super) mod packet_read;
 pub(super) mod packet_write;

@@ -3,10 +3,11 @@
 use bytestring::ByteString;
 
 use super::super::args::Data;
+use super::super::list::List;
 use super::super::packet::reserved_event;
 use super::super::{Args, Attachments, DecodeError, DecodeLimits, Packet, PacketBody, Revision};
 use super::placeholder::Finder;
-use super::scan::{self, List};
+use super::scan;
 
 /// The largest acknowledgement id: what a client in JavaScript can count to.
 pub(crate) const MAX_ACK_ID: u64 = (1 << 53) - 1;
@@ -159,20 +160,20 @@ impl Payload<'_> {
     /// EVENT: an array that begins with the name.
     fn event(&self, attachments: Option<usize>) -> Result<(ByteString, Args), DecodeError> {
         let list = self.list(attachments, "EVENT carries an array that begins with the name of the event")?;
-        let (true, Some(end)) = (list.count > 0, list.ends.first()) else {
+        let [end, ..] = list.ends() else {
             return Err(DecodeError::InvalidPayload("EVENT without a name"));
         };
-        let name = self.event_name(self.text.get(list.open + 1..*end).unwrap_or_default().trim_ascii())?;
+        let name = self.event_name(self.text.get(list.start..*end).unwrap_or_default().trim_ascii())?;
         if let Some(reserved) = reserved_event(&name) {
             return Err(DecodeError::ReservedEvent(reserved));
         }
-        Ok((name, Args::from_scanned(self.text, &list, 1, Attachments::default())?))
+        Ok((name, Args::from_scanned(&Data::Json(self.text.clone()), &list, 1, Attachments::default())?))
     }
 
     /// ACK: an array.
     fn answer(&self, attachments: Option<usize>) -> Result<Args, DecodeError> {
         let list = self.list(attachments, "ACK carries an array")?;
-        Args::from_scanned(self.text, &list, 0, Attachments::default())
+        Args::from_scanned(&Data::Json(self.text.clone()), &list, 0, Attachments::default())
     }
 
     fn list(&self, attachments: Option<usize>, expected: &'static str) -> Result<List, DecodeError> {

@@ -3,19 +3,22 @@
 //! As in the reference, an object is one when its `_placeholder` is `true`, whatever else it holds and in whatever order.
 //! Its `num` then has to be a plain integer that names an attachment.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use super::super::Attachments;
 use super::scan::{Scalar, ScanError, Sink};
 
 /// One placeholder of a text.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Placeholder {
     /// The attachment it names.
     pub(crate) number: usize,
-    /// Where the number is in the text.
-    pub(crate) start: usize,
-    pub(crate) end: usize,
+    /// Where that number is in the text.
+    pub(crate) digits: Range<usize>,
+    /// Where the whole object is.
+    pub(crate) object: Range<usize>,
 }
 
 /// Finds the placeholders of a text and checks that each names one of `attachments` attachments.
@@ -28,10 +31,11 @@ pub(crate) struct Finder {
 }
 
 /// What is known of an object that may turn out to be a placeholder.
-#[derive(Clone, Copy, Default)]
 struct Candidate {
+    start: usize,
     flagged: bool,
-    number: Option<Placeholder>,
+    /// The attachment, and where its number is.
+    number: Option<(usize, Range<usize>)>,
 }
 
 /// Which entry of an object a value belongs to.
@@ -48,14 +52,12 @@ impl Finder {
     }
 
     /// The placeholders in the order of the text.
-    pub(crate) fn finish(mut self) -> Vec<Placeholder> {
-        // They were found where they end, so one inside another (which no client makes) came before it.
-        self.found.sort_unstable_by_key(|placeholder| placeholder.start);
+    pub(crate) fn finish(self) -> Vec<Placeholder> {
         self.found
     }
 
     /// A value that is no boolean or number was given for a key: of several entries of the same name the last one counts.
-    fn assign(&mut self, flagged: bool, number: Option<Placeholder>) {
+    fn assign(&mut self, flagged: bool, number: Option<(usize, Range<usize>)>) {
         let Some(candidate) = self.open.last_mut() else { return };
         match self.key {
             Key::Flag => candidate.flagged = flagged,
@@ -67,9 +69,9 @@ impl Finder {
 }
 
 impl Sink for Finder {
-    fn open(&mut self, _object: bool, _position: usize) -> Result<(), ScanError> {
+    fn open(&mut self, _object: bool, position: usize) -> Result<(), ScanError> {
         self.assign(false, None);
-        self.open.push(Candidate::default());
+        self.open.push(Candidate { start: position, flagged: false, number: None });
         Ok(())
     }
 
@@ -96,18 +98,22 @@ impl Sink for Finder {
                 .filter(|_| kind == Scalar::Number)
                 .and_then(|digits| std::str::from_utf8(digits).ok())
                 .and_then(|digits| digits.parse().ok())
-                .map(|number| Placeholder { number, start, end });
+                .map(|number| (number, start..end));
             self.assign(kind == Scalar::True, number);
         }
         Ok(())
     }
 
-    fn close(&mut self, _text: &[u8], _end: usize) -> Result<(), ScanError> {
+    fn close(&mut self, _text: &[u8], end: usize) -> Result<(), ScanError> {
         self.key = Key::Other;
         match self.open.pop() {
-            Some(Candidate { flagged: true, number }) => match number {
-                Some(placeholder) if placeholder.number < self.attachments => {
-                    self.found.push(placeholder);
+            Some(Candidate { start, flagged: true, number }) => match number {
+                Some((number, digits)) if number < self.attachments => {
+                    // What is inside of a placeholder is replaced with it, other placeholders too.
+                    while self.found.last().is_some_and(|inner| inner.object.start > start) {
+                        self.found.pop();
+                    }
+                    self.found.push(Placeholder { number, digits, object: start..end });
                     Ok(())
                 }
                 _ => Err(ScanError::Placeholder),
@@ -139,9 +145,9 @@ pub(crate) fn renumber(
             kept.push(attachment.clone());
             first + kept.len() - 1
         });
-        renumbered.push_str(text.get(copied..placeholder.start).unwrap_or_default());
+        renumbered.push_str(text.get(copied..placeholder.digits.start).unwrap_or_default());
         renumbered.push_str(&number.to_string());
-        copied = placeholder.end;
+        copied = placeholder.digits.end;
     }
     renumbered.push_str(text.get(copied..).unwrap_or_default());
     (renumbered, kept)

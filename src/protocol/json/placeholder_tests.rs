@@ -16,10 +16,12 @@ fn numbers_anew_in_the_order_of_use() {
 }
 
 #[test]
-fn placeholders_inside_placeholders_are_found_in_the_order_of_the_text() {
-    let text = r#"{"num":1,"x":{"_placeholder":true,"num":0},"_placeholder":true}"#;
+fn placeholders_inside_placeholders_do_not_count() {
+    let text = r#"[{"_placeholder":true,"num":0},{"num":1,"x":[{"_placeholder":true,"num":0}],"_placeholder":true}]"#;
     let mut finder = Finder::new(2);
     scan_value(text.as_bytes(), 0, 128, &mut finder).unwrap();
-    let numbers: Vec<_> = finder.finish().into_iter().map(|placeholder| placeholder.number).collect();
-    assert_eq!(numbers, [1, 0]);
+    let found = finder.finish();
+    assert_eq!(found.iter().map(|placeholder| placeholder.number).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(&text[found[1].object.clone()], &text[31..text.len() - 1]);
+    assert_eq!(&text[found[1].digits.clone()], "1");
 }

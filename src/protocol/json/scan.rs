@@ -3,10 +3,8 @@
 //! Iterative, so that no input can exhaust the stack; nothing is allocated. The text has to be UTF-8 already.
 //! [`Sink`] is how others (placeholders, transcoding) look at the same pass.
 
+use super::super::list::List;
 use super::super::{DecodeError, MAX_DEPTH};
-
-/// How many elements of a list are located while it is checked. The others are found again when they are asked for.
-pub(crate) const LOCATED: usize = 4;
 
 /// Why text is not acceptable JSON.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,20 +65,6 @@ pub(crate) struct Ignore;
 
 impl Sink for Ignore {}
 
-/// Where the elements of a checked list are.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub(crate) struct List {
-    /// How many there are.
-    pub(crate) count: usize,
-    /// For the first ones, the byte behind each: that of the comma or of the closing bracket. One more than [`LOCATED`],
-    /// as the first element of an event is its name.
-    pub(crate) ends: [usize; LOCATED + 1],
-    /// The opening bracket.
-    pub(crate) open: usize,
-    /// The closing bracket.
-    pub(crate) close: usize,
-}
-
 /// Checks an array that is all of the text from `position` on.
 pub(crate) fn scan_list<S: Sink>(
     text: &[u8],
@@ -94,26 +78,21 @@ pub(crate) fn scan_list<S: Sink>(
         return Err(ScanError::Syntax(at));
     }
     let Some(inner_depth) = max_depth.checked_sub(1) else { return Err(ScanError::TooDeep) };
-    let mut list = List { open: at, ..List::default() };
+    let mut list = List::starting_at(at + 1);
     at = skip_whitespace(text, at + 1);
     if text.get(at) == Some(&b']') {
-        list.close = at;
         end_of_text(text, at + 1)?;
         return Ok(list);
     }
     loop {
         at = skip_whitespace(text, scan_value(text, at, inner_depth, sink)?);
-        if let Some(end) = list.ends.get_mut(list.count) {
-            *end = at;
-        }
-        list.count += 1;
+        list.push(at);
         match text.get(at) {
             Some(b',') => at += 1,
             Some(b']') => break,
             _ => return Err(ScanError::Syntax(at)),
         }
     }
-    list.close = at;
     end_of_text(text, at + 1)?;
     Ok(list)
 }

@@ -102,12 +102,12 @@ fn finds_the_special_bytes_of_strings() {
 fn locates_elements() {
     let text = br#" [ "a,b" , [1,2],{"x":"]"},4 ,5,6 ] "#;
     let list = scan_list(text, 0, MAX_DEPTH, &mut Ignore).unwrap();
-    assert_eq!(list.count, 6);
-    let mut start = list.open + 1;
-    for end in list.ends {
-        assert_eq!(element_end(text, start), end);
-        assert_eq!(text[end], b',');
+    assert_eq!((list.count, list.ends().len()), (6, 5));
+    let mut start = list.start;
+    for end in list.ends() {
+        assert_eq!(element_end(text, start), *end);
+        assert_eq!(text[*end], b',');
         start = end + 1;
     }
-    assert_eq!(text[list.close], b']');
+    assert_eq!(text[list.end], b']');
 }

@@ -12,7 +12,12 @@ pub(crate) enum Token<'a> {
     /// Not checked to be UTF-8.
     Str(&'a [u8]),
     Bin(&'a [u8]),
-    Ext(i8, &'a [u8]),
+    Ext {
+        kind: i8,
+        data: &'a [u8],
+        /// Of a form that has its length in its marker.
+        fixed: bool,
+    },
     /// So many elements follow.
     Array(u32),
     /// So many pairs of key and value follow.
@@ -38,7 +43,7 @@ pub(crate) fn token(bytes: &[u8], at: usize) -> Option<(Token<'_>, usize)> {
         }
         0xc7..=0xc9 => {
             let length = reader.length(marker - 0xc7)?;
-            reader.ext(length)?
+            reader.ext(length, false)?
         }
         0xca => Token::Float32(f32::from_be_bytes(reader.array()?)),
         0xcb => Token::Float64(f64::from_be_bytes(reader.array()?)),
@@ -50,7 +55,7 @@ pub(crate) fn token(bytes: &[u8], at: usize) -> Option<(Token<'_>, usize)> {
         0xd1 => Token::Signed(i16::from_be_bytes(reader.array()?).into()),
         0xd2 => Token::Signed(i32::from_be_bytes(reader.array()?).into()),
         0xd3 => Token::Signed(i64::from_be_bytes(reader.array()?)),
-        0xd4..=0xd8 => reader.ext(1 << (marker - 0xd4))?,
+        0xd4..=0xd8 => reader.ext(1 << (marker - 0xd4), true)?,
         0xd9..=0xdb => {
             let length = reader.length(marker - 0xd9)?;
             Token::Str(reader.slice(length)?)
@@ -97,8 +102,8 @@ impl<'a> Reader<'a> {
         Some(slice)
     }
 
-    fn ext(&mut self, length: u32) -> Option<Token<'a>> {
+    fn ext(&mut self, length: u32, fixed: bool) -> Option<Token<'a>> {
         let kind = i8::from_be_bytes([self.u8()?]);
-        Some(Token::Ext(kind, self.slice(length)?))
+        Some(Token::Ext { kind, data: self.slice(length)?, fixed })
     }
 }
