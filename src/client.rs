@@ -241,7 +241,12 @@ impl ClientInner {
             };
             if let Err(refusal) = middleware(call).await {
                 let message = &*refusal.message;
-                tracing::debug!(sid = socket.id(), namespace = namespace.name(), message, "connection refused");
+                tracing::debug!(
+                    sid = socket.id(),
+                    namespace = namespace.name(),
+                    message,
+                    "connection refused"
+                );
                 self.forget_connecting(&name);
                 namespace.release();
                 self.refuse(&name, &refusal);
@@ -274,23 +279,28 @@ impl ClientInner {
     }
 
     fn forget_connecting(&self, name: &str) {
-        self.places.borrow_mut().retain(|(known, place)| known != name || !matches!(place, Place::Connecting));
+        self.places
+            .borrow_mut()
+            .retain(|(known, place)| known != name || !matches!(place, Place::Connecting));
     }
 
     fn refuse(&self, name: &str, refusal: &Refusal) {
         let core = self.namespaces.core();
         let (parser, revision) = (core.config.parser, protocol_revision(&self.connection));
         let message = core.message(0, |out| {
-            protocol::encode_connect_error(parser, revision, name, &refusal.message, refusal.data.as_deref(), out)
+            protocol::encode_connect_error(
+                parser,
+                revision,
+                name,
+                &refusal.message,
+                refusal.data.as_deref(),
+                out,
+            )
         });
         self.push(message);
     }
 
-    fn send(
-        &self,
-        namespace: &NamespaceInner,
-        encode: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
-    ) {
+    fn send(&self, namespace: &NamespaceInner, encode: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>) {
         self.push(namespace.core().message(0, encode));
     }
 
@@ -299,7 +309,9 @@ impl ClientInner {
             Ok(message) => {
                 self.connection.send(Arc::new(message), false);
             }
-            Err(error) => tracing::error!(connection = ?self.connection, %error, "a packet could not be encoded"),
+            Err(error) => {
+                tracing::error!(connection = ?self.connection, %error, "a packet could not be encoded")
+            }
         }
     }
 
@@ -350,4 +362,3 @@ fn auth_of_query(query: &str) -> Args {
     let text = serde_json::Value::Array(vec![object.into()]).to_string();
     Args::from_json(text, Vec::new()).unwrap_or_default()
 }
-

@@ -140,7 +140,13 @@ impl LocalSocket {
         }
     }
 
-    fn call(&self, event: ByteString, args: Args, ack: Option<u64>, reason: Option<DisconnectReason>) -> Call {
+    fn call(
+        &self,
+        event: ByteString,
+        args: Args,
+        ack: Option<u64>,
+        reason: Option<DisconnectReason>,
+    ) -> Call {
         Call { socket: self.socket.clone(), event, args, ack: Ack::new(&self.socket, ack), reason }
     }
 
@@ -229,7 +235,8 @@ async fn dispatch(call: Call) {
     let mut listeners = namespace.registry.take(&call.event);
     listeners.extend(own.iter().flat_map(|own| own.take(&call.event)));
     if listeners.is_empty() {
-        let fallback = own_handlers.and_then(|own| own.fallback.clone()).or_else(|| handlers.fallback.clone());
+        let fallback =
+            own_handlers.and_then(|own| own.fallback.clone()).or_else(|| handlers.fallback.clone());
         listeners.extend(fallback);
     }
     run_all(&listeners, &call).await;

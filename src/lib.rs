@@ -23,8 +23,8 @@ pub use crate::ack::{Ack, AckStream, Answer, BroadcastAcks};
 pub use crate::broadcast_operator::{BroadcastOperator, FetchedSockets, RemoteSocket, RoomNames};
 pub use crate::disconnect_reason::DisconnectReason;
 pub use crate::handler::{
-    Admission, Attachments, Call, Concurrent, Data, Event, ExtractError, FromCall, FromSocket, Handler, Handshake,
-    IntoReply, Refusal, Reply, RoomEvent, State, TryData, concurrent,
+    Admission, Attachments, Call, Concurrent, Data, Event, ExtractError, FromCall, FromSocket, Handler,
+    Handshake, IntoReply, Refusal, Reply, RoomEvent, State, TryData, concurrent,
 };
 pub use crate::namespace::{Namespace, RoomHandle};
 pub use crate::namespaces::DynamicNamespace;

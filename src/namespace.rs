@@ -117,7 +117,8 @@ impl NamespaceInner {
             Parser::Json => MessageBuilder::text(capacity),
             Parser::MsgPack => MessageBuilder::binary(capacity),
         };
-        let attachments = protocol::encode_event(self.parser(), &self.name, event, args, ack, builder.buffer())?;
+        let attachments =
+            protocol::encode_event(self.parser(), &self.name, event, args, ack, builder.buffer())?;
         Ok(builder.compress(compress).finish(&attachments))
     }
 

@@ -138,7 +138,15 @@ impl Namespaces {
         is_dynamic: bool,
     ) -> Arc<NamespaceInner> {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed) as u32;
-        NamespaceInner::new(name.into(), number, self.core.clone(), Arc::downgrade(self), registry, params, is_dynamic)
+        NamespaceInner::new(
+            name.into(),
+            number,
+            self.core.clone(),
+            Arc::downgrade(self),
+            registry,
+            params,
+            is_dynamic,
+        )
     }
 
     /// The namespace of that name, if there is one now.

@@ -7,17 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
-use super::{
-    ActorFactory, Erased, ErasedMiddleware, LocalFuture, Refusal, RoomActorFactory, RoomEvent,
-};
+use super::{ActorFactory, Erased, ErasedMiddleware, LocalFuture, Refusal, RoomActorFactory, RoomEvent};
 use crate::protocol::Args;
 use crate::socket::Socket;
 
 /// A listener to what goes out: the socket, the event's name and its arguments. Must not block.
 pub type OutgoingListener = Arc<dyn Fn(&Socket, &str, &Args) + Send + Sync>;
 /// A packet middleware: sees each event before its handlers; an error keeps it from them.
-pub type IncomingFilter =
-    Arc<dyn Fn(Socket, &str, &Args) -> LocalFuture<Result<(), Refusal>> + Send + Sync>;
+pub type IncomingFilter = Arc<dyn Fn(Socket, &str, &Args) -> LocalFuture<Result<(), Refusal>> + Send + Sync>;
 type RoomListener = Arc<dyn Fn(&RoomEvent) + Send + Sync>;
 
 /// Everything that is registered for a namespace (or, for those who need it, a single socket).
