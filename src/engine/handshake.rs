@@ -1,0 +1,359 @@
+//! The HTTP side of a session's beginning: which requests are allowed to do what.
+//!
+//! Source: the Engine.IO protocol, section "Handshake", and the error codes of the reference server.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use actix_http::ws::{hash_key, verify_handshake};
+use actix_web::cookie::Cookie;
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+
+use super::connection::{Connection, FirstLink, Probe, Settle};
+use super::handle::{Shared, TransportKind};
+use super::link::{EmbeddedLink, Link};
+use super::native::{NativeSocket, NativeStream};
+use super::packet::Revision;
+use super::request::HandshakeRequest;
+use super::{EngineInner, polling, query, websocket};
+
+/// Why a request was refused: the codes of the reference server, and what it answers them with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConnectionError {
+    /// Code 0: the `transport` is unknown or not enabled.
+    TransportUnknown,
+    /// Code 1: there is no such session.
+    SessionIdUnknown,
+    /// Code 2: a session is opened by GET only.
+    BadHandshakeMethod,
+    /// Code 3, with what is wrong.
+    BadRequest(&'static str),
+    /// Code 4: the `allow_request` hook refused, with its message.
+    Forbidden(String),
+    /// Code 5: `EIO` is missing, or a revision that is not served.
+    UnsupportedProtocolVersion,
+    /// Over [`max_connections`](crate::config::EngineConfig::max_connections), or shutting down: status 503.
+    Unavailable,
+}
+
+impl ConnectionError {
+    /// The numeric code.
+    pub const fn code(&self) -> u8 {
+        match self {
+            Self::TransportUnknown => 0,
+            Self::SessionIdUnknown => 1,
+            Self::BadHandshakeMethod => 2,
+            Self::BadRequest(_) => 3,
+            Self::Forbidden(_) | Self::Unavailable => 4,
+            Self::UnsupportedProtocolVersion => 5,
+        }
+    }
+
+    /// The message in the answer.
+    pub fn message(&self) -> &str {
+        match self {
+            Self::TransportUnknown => "Transport unknown",
+            Self::SessionIdUnknown => "Session ID unknown",
+            Self::BadHandshakeMethod => "Bad handshake method",
+            Self::BadRequest(_) => "Bad request",
+            Self::Forbidden(message) => message,
+            Self::UnsupportedProtocolVersion => "Unsupported protocol version",
+            Self::Unavailable => "Service unavailable",
+        }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    fn response(&self) -> HttpResponse {
+        HttpResponse::build(self.status())
+            .json(serde_json::json!({ "code": self.code(), "message": self.message() }))
+    }
+}
+
+impl fmt::Display for ConnectionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BadRequest(detail) => write!(f, "bad request: {detail}"),
+            other => f.write_str(other.message()),
+        }
+    }
+}
+
+impl std::error::Error for ConnectionError {}
+
+/// Left in the extensions of a request whose socket can be taken over.
+pub(crate) struct CanTakeOver;
+
+/// Left in the extensions of a response: the socket is to be taken over.
+pub(crate) struct TakeOver(pub(super) Box<dyn FnOnce(NativeStream, Bytes)>);
+
+/// Answers any request to the endpoint.
+pub(super) async fn serve(
+    engine: Arc<EngineInner>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> HttpResponse {
+    let mut response = match admit(&engine, &request, payload).await {
+        Ok(response) => response,
+        Err(error) => {
+            tracing::debug!(%error, code = error.code(), "request refused");
+            if let Some(hook) = &engine.hooks.connection_error {
+                hook(&request, &error);
+            }
+            error.response()
+        }
+    };
+    if let Some(hook) = &engine.hooks.headers {
+        hook(response.headers_mut(), &request);
+    }
+    response
+}
+
+async fn admit(
+    engine: &Arc<EngineInner>,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, ConnectionError> {
+    let query = request.query_string();
+    let transport = match query::get(query, "transport").as_deref() {
+        Some("polling") if engine.config.polling => TransportKind::Polling,
+        Some("websocket") if engine.config.websocket => TransportKind::Websocket,
+        _ => return Err(ConnectionError::TransportUnknown),
+    };
+    let revision = match query::get(query, "EIO").as_deref() {
+        Some("4") => Revision::V4,
+        Some("3") if engine.config.allow_eio3 => Revision::V3,
+        _ => return Err(ConnectionError::UnsupportedProtocolVersion),
+    };
+    let is_upgrade = request
+        .headers()
+        .get(header::UPGRADE)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    if is_upgrade != (transport == TransportKind::Websocket) {
+        return Err(ConnectionError::BadRequest("transport and upgrade header do not fit"));
+    }
+    match query::get(query, "sid") {
+        None => open(engine, request, payload, transport, revision).await,
+        Some(sid) => {
+            let shared = engine.connections.get(&sid).ok_or(ConnectionError::SessionIdUnknown)?;
+            if shared.is_expired() {
+                shared.tell(Settle);
+                return Err(ConnectionError::SessionIdUnknown);
+            }
+            if shared.outbox.revision != revision {
+                return Err(ConnectionError::BadRequest("protocol version mismatch"));
+            }
+            match transport {
+                TransportKind::Websocket => upgrade(request, payload, shared),
+                TransportKind::Polling if shared.is_websocket.load(Ordering::Acquire) => {
+                    Err(ConnectionError::BadRequest("transport mismatch"))
+                }
+                TransportKind::Polling if request.method() == Method::GET => {
+                    Ok(polling::poll(&shared, request).await)
+                }
+                TransportKind::Polling if request.method() == Method::POST => {
+                    Ok(polling::post(&shared, request, payload).await)
+                }
+                TransportKind::Polling => Err(ConnectionError::BadHandshakeMethod),
+            }
+        }
+    }
+}
+
+/// A new session.
+async fn open(
+    engine: &Arc<EngineInner>,
+    request: &HttpRequest,
+    payload: web::Payload,
+    transport: TransportKind,
+    revision: Revision,
+) -> Result<HttpResponse, ConnectionError> {
+    if request.method() != Method::GET {
+        return Err(ConnectionError::BadHandshakeMethod);
+    }
+    if let Some(allow) = &engine.hooks.allow_request {
+        allow(request.clone()).await.map_err(ConnectionError::Forbidden)?;
+    }
+    let is_full = engine.config.max_connections.is_some_and(|max| engine.connections.len() >= max);
+    if is_full || engine.is_closing.load(Ordering::Acquire) {
+        return Err(ConnectionError::Unavailable);
+    }
+    if let Some(hook) = &engine.hooks.handshake {
+        hook(request);
+    }
+    let mut sid = engine.ids.session_id();
+    if engine.connections.contains(&sid) {
+        tracing::error!("the custom id generator repeated itself; using a random id");
+        sid = engine.ids.random_id();
+    }
+    let kept = HandshakeRequest::new(request, &engine.copiers);
+    let shared = Arc::new(Shared::new(sid, revision, transport, engine, kept));
+    tracing::debug!(sid = %shared.sid, transport = transport.as_str(), "handshake");
+    let mut response = match transport {
+        TransportKind::Polling => {
+            engine.connections.insert(shared.clone());
+            let open = engine.open.clone();
+            Connection::start(shared.clone(), move |handle| open(handle), None);
+            polling::first(&shared, request)
+        }
+        TransportKind::Websocket if request.extensions().contains::<CanTakeOver>() => {
+            let shared = shared.clone();
+            native_response(request, move |stream, read| {
+                let engine = shared.engine.clone();
+                engine.connections.insert(shared.clone());
+                let open = engine.open.clone();
+                Connection::start(shared, move |handle| open(handle), Some(FirstLink::Native(stream, read)));
+            })?
+        }
+        TransportKind::Websocket => websocket::start(request, payload, || {
+            engine.connections.insert(shared.clone());
+            let link = EmbeddedLink::new(shared.clone());
+            let open = engine.open.clone();
+            Connection::start(
+                shared.clone(),
+                move |handle| open(handle),
+                Some(FirstLink::Embedded(link.clone())),
+            );
+            link
+        })
+        .map_err(|_| ConnectionError::BadRequest("websocket handshake"))?,
+    };
+    decorate(engine, request, &shared, &mut response);
+    Ok(response)
+}
+
+/// Cookie and headers of a session's first answer.
+fn decorate(engine: &EngineInner, request: &HttpRequest, shared: &Shared, response: &mut HttpResponse) {
+    if let Some(config) = &engine.config.cookie {
+        let mut cookie = Cookie::build(config.name.as_str(), &*shared.sid)
+            .http_only(config.http_only)
+            .secure(config.secure)
+            .finish();
+        if let Some(path) = &config.path {
+            cookie.set_path(path.as_str());
+        }
+        if let Some(same_site) = config.same_site {
+            cookie.set_same_site(same_site);
+        }
+        if let Some(max_age) = config.max_age {
+            let seconds = i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX);
+            cookie.set_max_age(actix_web::cookie::time::Duration::seconds(seconds));
+        }
+        if let Err(error) = response.add_cookie(&cookie) {
+            tracing::error!(%error, "the configured cookie cannot be sent");
+        }
+    }
+    if let Some(hook) = &engine.hooks.initial_headers {
+        hook(response.headers_mut(), request);
+    }
+}
+
+/// A websocket for a session that polls.
+fn upgrade(
+    request: &HttpRequest,
+    payload: web::Payload,
+    shared: Arc<Shared>,
+) -> Result<HttpResponse, ConnectionError> {
+    if !shared.engine.config.allow_upgrades {
+        return Err(ConnectionError::BadRequest("upgrades are off"));
+    }
+    if shared.is_closed.load(Ordering::Acquire) {
+        return Err(ConnectionError::SessionIdUnknown);
+    }
+    if shared.is_upgrading.swap(true, Ordering::AcqRel) {
+        tracing::debug!(sid = %shared.sid, "a second websocket for a session that is upgrading or upgraded");
+        return turn_away(request, payload, shared);
+    }
+    // Until the connection has the websocket, whatever goes wrong makes it upgradable again.
+    let claim = UpgradeClaim(Some(shared));
+    if request.extensions().contains::<CanTakeOver>() {
+        return native_response(request, move |stream, read| {
+            let Some(shared) = claim.take() else { return };
+            let detached =
+                if shared.thread == super::turn::current_thread() { Ok(stream) } else { stream.detach() };
+            match detached {
+                Ok(stream) => shared.tell(Probe::Native(stream, read)),
+                Err(error) => {
+                    tracing::warn!(%error, "a socket could not be handed to its thread");
+                    shared.is_upgrading.store(false, Ordering::Release);
+                }
+            }
+        });
+    }
+    let mut claim = Some(claim);
+    websocket::start(request, payload, || {
+        let shared = claim.take().and_then(UpgradeClaim::take);
+        // The closure runs once, with the claim made above.
+        let link = EmbeddedLink::new(shared.unwrap_or_else(|| unreachable!("an upgrade is claimed once")));
+        link.shared().tell(Probe::Embedded(link.clone()));
+        link
+    })
+    .map_err(|_| ConnectionError::BadRequest("websocket handshake"))
+}
+
+/// A websocket that is opened, as the reference server does, to be closed at once.
+fn turn_away(
+    request: &HttpRequest,
+    payload: web::Payload,
+    shared: Arc<Shared>,
+) -> Result<HttpResponse, ConnectionError> {
+    if request.extensions().contains::<CanTakeOver>() {
+        return native_response(request, move |stream, _| {
+            Link::Native(NativeSocket::new(stream, shared)).close(1008)
+        });
+    }
+    websocket::start(request, payload, || {
+        let link = EmbeddedLink::new(shared);
+        Link::Embedded(link.clone()).close(1008);
+        link
+    })
+    .map_err(|_| ConnectionError::BadRequest("websocket handshake"))
+}
+
+/// The right to upgrade a session; given back when dropped.
+struct UpgradeClaim(Option<Arc<Shared>>);
+
+impl UpgradeClaim {
+    fn take(mut self) -> Option<Arc<Shared>> {
+        self.0.take()
+    }
+}
+
+impl Drop for UpgradeClaim {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.0 {
+            shared.is_upgrading.store(false, Ordering::Release);
+        }
+    }
+}
+
+/// The answer to a websocket handshake whose socket will be taken over.
+fn native_response(
+    request: &HttpRequest,
+    take: impl FnOnce(NativeStream, Bytes) + 'static,
+) -> Result<HttpResponse, ConnectionError> {
+    let head = request.head();
+    verify_handshake(head).map_err(|_| ConnectionError::BadRequest("websocket handshake"))?;
+    let key = head.headers().get(header::SEC_WEBSOCKET_KEY).map_or(&b""[..], HeaderValue::as_bytes);
+    let accept = hash_key(key);
+    let mut response = HttpResponse::SwitchingProtocols()
+        .upgrade("websocket")
+        .insert_header((header::SEC_WEBSOCKET_ACCEPT, &accept[..]))
+        .finish();
+    response.extensions_mut().insert(TakeOver(Box::new(take)));
+    Ok(response)
+}
+
+/// Headers as the hooks see them.
+pub type HeadersHook = Arc<dyn Fn(&mut HeaderMap, &HttpRequest) + Send + Sync>;

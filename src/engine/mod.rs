@@ -1,0 +1,271 @@
+//! Engine.IO: sessions over long-polling and websockets, usable by itself. Knows nothing of Socket.IO.
+//!
+//! A request enters at [`handshake`] and becomes, or finds, a `Connection` actor. What the client sends reaches
+//! the [`ConnectionHandler`] above; what is sent to it goes through the connection's `Outbox`, which a poll,
+//! a taken-over socket or the body of a websocket response drains.
+//!
+//! Must never import anything but `config`, `disconnect_reason` and `id`.
+
+mod base64;
+mod connection;
+mod connections;
+pub mod frame;
+mod handle;
+mod handshake;
+mod link;
+mod message;
+mod native;
+mod outbox;
+pub mod packet;
+pub mod payload;
+mod polling;
+pub(crate) mod query;
+mod request;
+mod take_over;
+mod turn;
+mod websocket;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix_web::http::header::HeaderMap;
+use actix_web::{HttpRequest, web};
+
+use self::connections::Connections;
+pub use self::handle::{Backlog, ConnectionHandle, ConnectionHandler, Incoming, TransportKind};
+pub use self::handshake::{ConnectionError, HeadersHook};
+pub use self::message::{Message, MessageBuilder};
+pub use self::packet::Revision;
+pub use self::request::HandshakeRequest;
+pub(crate) use self::request::{ExtensionCopier, Secure, copy_extension};
+pub(crate) use self::take_over::upgrade_factory;
+pub(crate) use self::turn::current_thread;
+use crate::config::{ConfigError, EngineConfig};
+use crate::disconnect_reason::DisconnectReason;
+use crate::id::{IdSource, NodeToken, RandomPart};
+
+/// The answer of an `allow_request` hook: an error refuses with status 403 and that message.
+pub type Allowed = Pin<Box<dyn Future<Output = Result<(), String>>>>;
+type AllowHook = Arc<dyn Fn(HttpRequest) -> Allowed + Send + Sync>;
+type ErrorHook = Arc<dyn Fn(&HttpRequest, &ConnectionError) + Send + Sync>;
+type HandshakeHook = Arc<dyn Fn(&HttpRequest) + Send + Sync>;
+type Open = Arc<dyn Fn(ConnectionHandle) -> Box<dyn ConnectionHandler> + Send + Sync>;
+
+/// What an application may have its say in.
+#[derive(Clone, Default)]
+pub(crate) struct Hooks {
+    pub(crate) allow_request: Option<AllowHook>,
+    pub(crate) initial_headers: Option<HeadersHook>,
+    pub(crate) headers: Option<HeadersHook>,
+    pub(crate) connection_error: Option<ErrorHook>,
+    /// Sees every request that opens a session, on the session's thread.
+    pub(crate) handshake: Option<HandshakeHook>,
+}
+
+pub(crate) struct EngineInner {
+    pub(crate) config: EngineConfig,
+    connections: Connections,
+    ids: IdSource,
+    open: Open,
+    hooks: Hooks,
+    copiers: Vec<ExtensionCopier>,
+    is_closing: AtomicBool,
+}
+
+/// Builds an [`Engine`].
+#[derive(Clone, Default)]
+pub struct EngineBuilder {
+    config: EngineConfig,
+    hooks: Hooks,
+    copiers: Vec<ExtensionCopier>,
+    random_part: Option<RandomPart>,
+    node: Option<NodeToken>,
+}
+
+impl EngineBuilder {
+    /// Replaces all options.
+    pub fn config(mut self, config: EngineConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Asked before a session is opened; an error answers 403 with code 4 and its message.
+    pub fn allow_request<F, R>(mut self, allow: F) -> Self
+    where
+        F: Fn(HttpRequest) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<(), String>> + 'static,
+    {
+        self.hooks.allow_request = Some(Arc::new(move |request| Box::pin(allow(request))));
+        self
+    }
+
+    /// Changes the headers of a session's first answer.
+    pub fn initial_headers(
+        mut self,
+        hook: impl Fn(&mut HeaderMap, &HttpRequest) + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.initial_headers = Some(Arc::new(hook));
+        self
+    }
+
+    /// Changes the headers of every answer.
+    pub fn headers(mut self, hook: impl Fn(&mut HeaderMap, &HttpRequest) + Send + Sync + 'static) -> Self {
+        self.hooks.headers = Some(Arc::new(hook));
+        self
+    }
+
+    /// Hears of every refused request.
+    pub fn on_connection_error(
+        mut self,
+        hook: impl Fn(&HttpRequest, &ConnectionError) + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.connection_error = Some(Arc::new(hook));
+        self
+    }
+
+    /// Copies a `T` that middleware left in the extensions of the handshake's request into
+    /// [`HandshakeRequest::extension`].
+    pub fn handshake_extension<T: Clone + Send + Sync + 'static>(mut self) -> Self {
+        self.copiers.push(copy_extension::<T>);
+        self
+    }
+
+    /// Supplies the random part of session ids, which are bearer secrets: at least 128 random bits, in the
+    /// alphabet `A–Z a–z 0–9 _ -`.
+    pub fn id_generator(mut self, random_part: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        self.random_part = Some(Arc::new(random_part));
+        self
+    }
+
+    pub(crate) fn node(mut self, node: NodeToken) -> Self {
+        self.node = Some(node);
+        self
+    }
+
+    pub(crate) fn on_handshake(mut self, hook: impl Fn(&HttpRequest) + Send + Sync + 'static) -> Self {
+        self.hooks.handshake = Some(Arc::new(hook));
+        self
+    }
+
+    pub(crate) fn config_mut(&mut self) -> &mut EngineConfig {
+        &mut self.config
+    }
+
+    /// The endpoint; `open` makes the layer above for each new connection.
+    pub fn build<F>(self, open: F) -> Result<Engine, ConfigError>
+    where
+        F: Fn(ConnectionHandle) -> Box<dyn ConnectionHandler> + Send + Sync + 'static,
+    {
+        let ids = IdSource::new(self.node.unwrap_or_else(NodeToken::random), self.random_part);
+        Ok(Engine(Arc::new(EngineInner {
+            config: self.config.validate()?,
+            connections: Connections::new(),
+            ids,
+            open: Arc::new(open),
+            hooks: self.hooks,
+            copiers: self.copiers,
+            is_closing: AtomicBool::new(false),
+        })))
+    }
+}
+
+/// An Engine.IO endpoint. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine(Arc<EngineInner>);
+
+impl Engine {
+    /// Starts with the default options.
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::default()
+    }
+
+    /// The options in force.
+    pub fn config(&self) -> &EngineConfig {
+        &self.0.config
+    }
+
+    /// Open connections.
+    pub fn connection_count(&self) -> usize {
+        self.0.connections.len()
+    }
+
+    pub(crate) fn ids(&self) -> &IdSource {
+        &self.0.ids
+    }
+
+    /// Mounts the endpoint at its path.
+    pub fn configure(&self, config: &mut web::ServiceConfig) {
+        config.service(self.service());
+    }
+
+    /// The endpoint as a service.
+    pub(crate) fn service(&self) -> impl actix_web::dev::HttpServiceFactory + 'static {
+        let path = self.0.config.path.clone();
+        let bare = path.trim_end_matches('/').to_owned();
+        let engine = self.0.clone();
+        let cors = crate::engine::cors(self.0.config.cors.as_ref());
+        web::resource([path, bare])
+            .wrap(actix_web::middleware::Condition::new(self.0.config.cors.is_some(), cors))
+            .to(move |request: HttpRequest, payload: web::Payload| {
+                handshake::serve(engine.clone(), request, payload)
+            })
+    }
+
+    /// Refuses new sessions from now on and closes the open ones with `reason`, spread over `spread`; returns
+    /// when all are gone, or after `deadline`.
+    pub async fn close(&self, reason: DisconnectReason, spread: Duration, deadline: Duration) {
+        self.0.is_closing.store(true, Ordering::Release);
+        let all = self.0.connections.all();
+        let begin = tokio::time::Instant::now();
+        let count = u32::try_from(all.len()).unwrap_or(u32::MAX).max(1);
+        for (index, shared) in (0u32..).zip(all) {
+            if !spread.is_zero() && index % 64 == 0 {
+                tokio::time::sleep_until(begin + spread * index / count).await;
+            }
+            shared.tell(connection::Close { reason, discard: false });
+        }
+        while self.0.connections.len() > 0 && begin.elapsed() < deadline {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("path", &self.0.config.path).finish_non_exhaustive()
+    }
+}
+
+/// The CORS middleware that `config` asks for.
+fn cors(config: Option<&crate::config::CorsConfig>) -> actix_cors::Cors {
+    use crate::config::Origins;
+
+    let mut cors = actix_cors::Cors::default();
+    let Some(config) = config else { return cors };
+    cors = match &config.origins {
+        Origins::None => cors,
+        Origins::Wildcard => cors.allow_any_origin().send_wildcard(),
+        Origins::Any => cors.allow_any_origin(),
+        Origins::List(origins) => origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin)),
+        Origins::Predicate(predicate) => {
+            let predicate = predicate.clone();
+            cors.allowed_origin_fn(move |origin, _| origin.to_str().is_ok_and(|origin| predicate(origin)))
+        }
+    };
+    cors = cors.allowed_methods(["GET", "POST"]);
+    cors = if config.allowed_headers.is_empty() {
+        cors.allow_any_header()
+    } else {
+        config.allowed_headers.iter().fold(cors, |cors, name| cors.allowed_header(name))
+    };
+    if config.credentials {
+        cors = cors.supports_credentials();
+    }
+    if let Some(max_age) = config.max_age {
+        cors = cors.max_age(usize::try_from(max_age.as_secs()).unwrap_or(usize::MAX));
+    }
+    cors
+}

@@ -1,0 +1,402 @@
+//! The native websocket transport: a TCP (or TLS) stream that was taken over from actix-http.
+//!
+//! The socket lives on the connection's thread. It reads into a buffer shared by the thread, inside the
+//! connection's actor ([`Reader`]), and writes once per turn of the event loop what the turn produced.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use actix::prelude::*;
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::connection::Connection;
+use super::frame::{FrameLimits, FrameReader};
+use super::handle::Shared;
+use super::outbox::{Item, Out};
+use super::turn::{self, Flush, Slot};
+
+/// Bytes read at once, into a buffer of the thread.
+const READ_BUFFER: usize = 64 * 1024;
+/// Bytes gathered for one write.
+const WRITE_BUFFER: usize = 64 * 1024;
+/// Reads in a row before other connections of the thread get their turn.
+const MAX_READS: usize = 8;
+/// How long a closed socket may take to send its last bytes and to see the client's end.
+const LINGER: Duration = Duration::from_secs(5);
+
+thread_local! {
+    static READ: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BUFFER]);
+    static WRITE: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(WRITE_BUFFER));
+}
+
+/// A stream that is not plain TCP.
+pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// A stream that was taken over.
+pub(super) enum NativeStream {
+    /// Registered with this thread's event loop.
+    Tcp(TcpStream),
+    /// Plain TCP on its way to another thread.
+    Detached(std::net::TcpStream),
+    /// TLS: cannot be registered anew, and is polled from whichever thread owns the connection.
+    Other(Box<dyn Io>),
+}
+
+impl NativeStream {
+    /// Made ready for another thread.
+    pub(super) fn detach(self) -> io::Result<Self> {
+        match self {
+            Self::Tcp(stream) => Ok(Self::Detached(stream.into_std()?)),
+            other => Ok(other),
+        }
+    }
+
+    /// Taken into this thread's event loop.
+    pub(super) fn adopt(self) -> Option<Self> {
+        match self {
+            Self::Detached(stream) => match TcpStream::from_std(stream) {
+                Ok(stream) => Some(Self::Tcp(stream)),
+                Err(error) => {
+                    tracing::warn!(%error, "a socket could not change threads");
+                    None
+                }
+            },
+            other => Some(other),
+        }
+    }
+
+    fn poll_read(&mut self, context: &mut TaskContext<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(buffer);
+        let poll = match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(context, &mut buffer),
+            Self::Other(stream) => Pin::new(stream).poll_read(context, &mut buffer),
+            Self::Detached(_) => Poll::Ready(Ok(())),
+        };
+        poll.map_ok(|()| buffer.filled().len())
+    }
+
+    fn poll_write(&mut self, context: &mut TaskContext<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Other(stream) => {
+                let written = Pin::new(&mut *stream).poll_write(context, bytes);
+                // TLS keeps records of its own: push them out too.
+                if let Poll::Ready(Ok(_)) = written
+                    && let Poll::Ready(Err(error)) = Pin::new(stream).poll_flush(context)
+                {
+                    return Poll::Ready(Err(error));
+                }
+                written
+            }
+            Self::Detached(_) => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+
+    /// Pushes out what TLS still holds.
+    fn poll_flush(&mut self, context: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Other(stream) => Pin::new(stream).poll_flush(context),
+            Self::Tcp(_) | Self::Detached(_) => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_shutdown(&mut self, context: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Other(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Detached(_) => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+/// One native websocket. Owned by its connection's actor, its [`Reader`] and the thread's list of sockets.
+pub(super) struct NativeSocket {
+    stream: RefCell<NativeStream>,
+    shared: Arc<Shared>,
+    /// Taken from the outbox, not yet in the kernel; `written` bytes of the first are.
+    pending: RefCell<VecDeque<Item>>,
+    written: Cell<usize>,
+    slot: Cell<Option<Slot>>,
+    /// The connection's task, which waits for the kernel when it is blocked.
+    task: RefCell<Option<Waker>>,
+    is_attached: Cell<bool>,
+    is_blocked: Cell<bool>,
+    is_watched: Cell<bool>,
+    is_dead: Cell<bool>,
+    is_finishing: Cell<bool>,
+}
+
+impl NativeSocket {
+    pub(super) fn new(stream: NativeStream, shared: Arc<Shared>) -> Rc<Self> {
+        Rc::new(Self {
+            stream: RefCell::new(stream),
+            shared,
+            pending: RefCell::default(),
+            written: Cell::new(0),
+            slot: Cell::new(None),
+            task: RefCell::default(),
+            is_attached: Cell::new(false),
+            is_blocked: Cell::new(false),
+            is_watched: Cell::new(false),
+            is_dead: Cell::new(false),
+            is_finishing: Cell::new(false),
+        })
+    }
+
+    /// Drains the outbox from now on.
+    pub(super) fn attach(self: &Rc<Self>) {
+        let slot = turn::register(self.clone());
+        self.slot.set(Some(slot));
+        self.is_attached.set(true);
+        if let Some(task) = &*self.task.borrow() {
+            self.shared.outbox.set_owner(task);
+        }
+        self.shared.outbox.attach_native(slot);
+    }
+
+    /// Sends a frame past the outbox.
+    pub(super) fn send_direct(self: &Rc<Self>, frame: Bytes) {
+        self.pending.borrow_mut().push_back(Item::direct(Out::Frame(frame)));
+        self.clone().flush();
+    }
+
+    /// Since when the first byte the kernel does not take has been waiting.
+    pub(super) fn blocked_on(&self) -> Option<Instant> {
+        let pending = self.pending.borrow();
+        pending.front().filter(|_| self.is_blocked.get()).map(|item| item.since)
+    }
+
+    pub(super) fn stop_watching(&self) {
+        self.is_watched.set(false);
+    }
+
+    /// Sends what is left, if `is_polite`, and lets go of the socket. The connection's actor ends meanwhile.
+    pub(super) fn finish(self: Rc<Self>, is_polite: bool) {
+        if self.is_finishing.replace(true) {
+            return;
+        }
+        let slot = self.slot.take();
+        if is_polite && !self.is_dead.get() {
+            self.clone().flush();
+            actix_rt::spawn(async move {
+                let _ = tokio::time::timeout(LINGER, self.linger()).await;
+            });
+        }
+        if let Some(slot) = slot {
+            turn::unregister(slot);
+        }
+    }
+
+    /// Writes the rest, says goodbye and waits for the client's end, so that no reset overtakes the last bytes.
+    async fn linger(&self) {
+        let is_sent = poll_fn(|context| match self.write(context) {
+            Poll::Ready(()) if self.is_dead.get() => Poll::Ready(false),
+            Poll::Ready(()) => Poll::Ready(true),
+            Poll::Pending => Poll::Pending,
+        })
+        .await;
+        if !is_sent || poll_fn(|context| self.stream.borrow_mut().poll_shutdown(context)).await.is_err() {
+            return;
+        }
+        let mut rest = [0; 1024];
+        while let Ok(1..) = poll_fn(|context| self.stream.borrow_mut().poll_read(context, &mut rest)).await {}
+    }
+
+    /// Writes everything there is; pending when the kernel is full.
+    fn write(&self, context: &mut TaskContext<'_>) -> Poll<()> {
+        let mut pending = self.pending.borrow_mut();
+        let mut credit = 0;
+        let blocked = loop {
+            if pending.is_empty() && self.is_attached.get() {
+                self.shared.outbox.take_for_native(WRITE_BUFFER, &mut pending);
+            }
+            if pending.is_empty() {
+                break self.stream.borrow_mut().poll_flush(context).is_pending();
+            }
+            match self.write_some(&pending, context) {
+                Poll::Ready(Ok(written)) if written > 0 => credit += self.advance(&mut pending, written),
+                Poll::Ready(_) => {
+                    self.is_dead.set(true);
+                    pending.clear();
+                    break false;
+                }
+                Poll::Pending => break true,
+            }
+        };
+        if pending.is_empty() && pending.capacity() > 16 {
+            *pending = VecDeque::new();
+        }
+        drop(pending);
+        let was_blocked = self.is_blocked.replace(blocked);
+        if self.is_attached.get() && (credit > 0 || blocked != was_blocked) {
+            self.shared.outbox.credit(credit, blocked);
+        }
+        if blocked { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    /// One write of as much as fits a buffer.
+    fn write_some(&self, pending: &VecDeque<Item>, context: &mut TaskContext<'_>) -> Poll<io::Result<usize>> {
+        let revision = self.shared.outbox.revision;
+        let mut stream = self.stream.borrow_mut();
+        let mut items = pending.iter();
+        let Some(first) = items.next() else { return Poll::Ready(Ok(0)) };
+        let frames = first.out.websocket(revision);
+        let first = &frames[self.written.get()..];
+        if pending.len() == 1 || first.len() >= WRITE_BUFFER {
+            return stream.poll_write(context, first);
+        }
+        WRITE.with_borrow_mut(|buffer| {
+            buffer.clear();
+            buffer.extend_from_slice(first);
+            for item in items {
+                if buffer.len() + item.size > WRITE_BUFFER {
+                    break;
+                }
+                item.out.append_websocket(revision, buffer);
+            }
+            stream.poll_write(context, buffer)
+        })
+    }
+
+    /// Forgets what has been written; returns the outbox's bytes among it.
+    fn advance(&self, pending: &mut VecDeque<Item>, written: usize) -> usize {
+        let revision = self.shared.outbox.revision;
+        let mut credit = 0;
+        let mut done = self.written.get() + written;
+        while let Some(item) = pending.front() {
+            let length = item.out.websocket_len(revision);
+            if done < length {
+                break;
+            }
+            done -= length;
+            credit += item.size;
+            pending.pop_front();
+        }
+        self.written.set(done);
+        credit
+    }
+}
+
+impl Flush for NativeSocket {
+    fn flush(self: Rc<Self>) {
+        let mut context = TaskContext::from_waker(Waker::noop());
+        let poll = self.write(&mut context);
+        // The connection's task has to wait for the kernel, or to notice that the socket is dead.
+        if (poll.is_pending() || self.is_dead.get())
+            && let Some(task) = &*self.task.borrow()
+        {
+            task.wake_by_ref();
+        }
+    }
+}
+
+/// Reads a native socket inside the connection's actor.
+pub(super) struct Reader {
+    socket: Rc<NativeSocket>,
+    frames: FrameReader,
+    /// Bytes that came with the handshake.
+    first: Bytes,
+    /// The actor was paused with whole frames left in `frames`.
+    has_rest: bool,
+}
+
+impl Reader {
+    pub(super) fn new(socket: Rc<NativeSocket>, first: Bytes) -> Self {
+        Self { socket, frames: FrameReader::default(), first, has_rest: false }
+    }
+
+    /// Remembers the actor's task. No `ctx.address()` here or below: dropping an actor's only address wakes it.
+    fn remember(&self, waker: &Waker) {
+        let mut task = self.socket.task.borrow_mut();
+        if task.as_ref().is_some_and(|task| task.will_wake(waker)) {
+            return;
+        }
+        *task = Some(waker.clone());
+        if self.socket.is_attached.get() {
+            self.socket.shared.outbox.set_owner(waker);
+        }
+    }
+
+    /// Hands `input` to the connection; false when that was the end.
+    fn feed(&mut self, input: &mut [u8], connection: &mut Connection, ctx: &mut Context<Connection>) -> bool {
+        let config = &self.socket.shared.engine.config;
+        let limits =
+            FrameLimits { max_message: config.max_http_buffer_size, max_fragments: config.max_fragments };
+        let socket = &self.socket;
+        let result = self.frames.feed(input, &limits, |event| connection.on_native_event(socket, event, ctx));
+        if let Err(error) = result {
+            connection.native_gone(&self.socket, Some(error), ctx);
+            return false;
+        }
+        self.has_rest = connection.is_paused() && self.frames.buffered() > 0;
+        connection.knows(&self.socket)
+    }
+}
+
+impl ActorFuture<Connection> for Reader {
+    type Output = ();
+
+    fn poll(
+        mut self: Pin<&mut Self>,
+        connection: &mut Connection,
+        ctx: &mut Context<Connection>,
+        task: &mut TaskContext<'_>,
+    ) -> Poll<()> {
+        let this = &mut *self;
+        this.remember(task.waker());
+        if !connection.knows(&this.socket) {
+            return Poll::Ready(());
+        }
+        if this.socket.is_blocked.get() || this.socket.shared.outbox.take_flush_due() {
+            let is_blocked = this.socket.write(task).is_pending();
+            if is_blocked && this.socket.is_attached.get() && !this.socket.is_watched.replace(true) {
+                connection.watch_age(ctx);
+            }
+        }
+        if this.socket.is_dead.get() {
+            connection.native_gone(&this.socket, None, ctx);
+            return Poll::Ready(());
+        }
+        for _ in 0..MAX_READS {
+            if connection.is_paused() {
+                return Poll::Pending;
+            }
+            if !this.first.is_empty() || this.has_rest {
+                let mut first = std::mem::take(&mut this.first).to_vec();
+                if !this.feed(&mut first, connection, ctx) {
+                    return Poll::Ready(());
+                }
+                continue;
+            }
+            let mut buffer = READ.with_borrow_mut(std::mem::take);
+            buffer.resize(READ_BUFFER, 0);
+            let poll = this.socket.stream.borrow_mut().poll_read(task, &mut buffer);
+            let goes_on = match poll {
+                Poll::Ready(Ok(read @ 1..)) => Some(this.feed(&mut buffer[..read], connection, ctx)),
+                Poll::Ready(_) => {
+                    connection.native_gone(&this.socket, None, ctx);
+                    Some(false)
+                }
+                Poll::Pending => None,
+            };
+            READ.set(buffer);
+            match goes_on {
+                Some(true) => {}
+                Some(false) => return Poll::Ready(()),
+                None => return Poll::Pending,
+            }
+        }
+        task.waker().wake_by_ref();
+        Poll::Pending
+    }
+}

@@ -1,0 +1,13 @@
+//! Query strings.
+
+use std::borrow::Cow;
+
+/// The parameters of a query string, percent-decoded, in order.
+pub(crate) fn pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    form_urlencoded::parse(query.as_bytes())
+}
+
+/// The first value of a parameter.
+pub(super) fn get<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
+    pairs(query).find(|(key, _)| key == name).map(|(_, value)| value)
+}

@@ -1,0 +1,111 @@
+//! Once per turn of the event loop: what a turn produced for a native connection leaves in one write.
+//!
+//! Thread-local. The native transport registers its sockets here, an [`Outbox`](super::outbox::Outbox) that
+//! received something schedules its socket, and one local task flushes all of them when the turn is over.
+
+use std::cell::RefCell;
+use std::num::NonZeroU64;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A socket that can be flushed.
+pub(super) trait Flush {
+    /// Writes as much as the kernel takes.
+    fn flush(self: Rc<Self>);
+}
+
+/// Where a socket is registered: a thread and a place in its list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Slot {
+    thread: NonZeroU64,
+    index: usize,
+}
+
+#[derive(Default)]
+struct Turn {
+    sockets: Vec<Option<Rc<dyn Flush>>>,
+    free: Vec<usize>,
+    dirty: Vec<usize>,
+    /// The list `dirty` is swapped with, so that its memory is used again.
+    spare: Vec<usize>,
+}
+
+thread_local! {
+    static THREAD: NonZeroU64 = next_thread();
+    static TURN: RefCell<Turn> = RefCell::default();
+}
+
+fn next_thread() -> NonZeroU64 {
+    static COUNT: AtomicU64 = AtomicU64::new(1);
+    NonZeroU64::new(COUNT.fetch_add(1, Ordering::Relaxed)).unwrap_or(NonZeroU64::MIN)
+}
+
+/// A small number for the current thread, never used again.
+pub(crate) fn current_thread() -> NonZeroU64 {
+    THREAD.with(|thread| *thread)
+}
+
+/// Registers a socket of this thread.
+pub(super) fn register(socket: Rc<dyn Flush>) -> Slot {
+    TURN.with_borrow_mut(|turn| {
+        let index = turn.free.pop().unwrap_or_else(|| {
+            turn.sockets.push(None);
+            turn.sockets.len() - 1
+        });
+        turn.sockets[index] = Some(socket);
+        Slot { thread: current_thread(), index }
+    })
+}
+
+/// Forgets a socket of this thread.
+pub(super) fn unregister(slot: Slot) {
+    debug_assert!(slot.is_here());
+    // Dropped outside the borrow: dropping a socket may push to another one.
+    let _socket = TURN.with_borrow_mut(|turn| {
+        turn.free.push(slot.index);
+        turn.sockets[slot.index].take()
+    });
+}
+
+impl Slot {
+    /// Whether this is the thread of the socket.
+    pub(super) fn is_here(self) -> bool {
+        self.thread == current_thread()
+    }
+
+    /// Flushes the socket when this turn is over. Only on its thread; the caller sees to it that a socket is
+    /// scheduled once per turn.
+    pub(super) fn schedule(self) {
+        debug_assert!(self.is_here());
+        let is_first = TURN.with_borrow_mut(|turn| {
+            turn.dirty.push(self.index);
+            turn.dirty.len() == 1
+        });
+        if is_first {
+            actix_rt::spawn(async { flush_all() });
+        }
+    }
+
+    /// Flushes the socket now. Only on its thread.
+    pub(super) fn flush_now(self) {
+        debug_assert!(self.is_here());
+        let socket = TURN.with_borrow(|turn| turn.sockets.get(self.index).cloned().flatten());
+        if let Some(socket) = socket {
+            socket.flush();
+        }
+    }
+}
+
+fn flush_all() {
+    let mut dirty = TURN.with_borrow_mut(|turn| {
+        let spare = std::mem::take(&mut turn.spare);
+        std::mem::replace(&mut turn.dirty, spare)
+    });
+    for index in dirty.drain(..) {
+        let socket = TURN.with_borrow(|turn| turn.sockets[index].clone());
+        if let Some(socket) = socket {
+            socket.flush();
+        }
+    }
+    TURN.with_borrow_mut(|turn| turn.spare = dirty);
+}

@@ -1,0 +1,278 @@
+//! The server helper: an Actix `App` on actix-http, with the native websocket transport.
+//!
+//! Ordinary requests go to the `App`. Requests with `Upgrade: websocket` go through a second instance of the same
+//! `App` (middleware, scopes and extensions included); when the answer is ours, the socket is taken over. That
+//! catches *every* upgrade: websocket routes of the application's own need the embedded transport, that is
+//! `actix_web::HttpServer` with [`configure`](crate::SocketIo::configure).
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_http::body::MessageBody;
+use actix_http::{HttpService, Request, Response};
+use actix_server::ServerBuilder;
+use actix_service::{IntoServiceFactory, ServiceFactory, map_config};
+use actix_web::dev::AppConfig;
+
+use crate::engine::{Secure, upgrade_factory};
+
+/// Idle HTTP connections stay open so long: polling clients post at ping cadence.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Connections per worker that speak HTTP; websockets that were taken over do not count.
+const MAX_HTTP_CONNECTIONS: usize = 100_000;
+const BACKLOG: u32 = 4096;
+
+type Hook = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()>>> + Send + Sync>;
+
+/// An HTTP server for an `App` factory. Made by [`SocketIo::server`](crate::SocketIo::server), or by
+/// [`Server::new`] for a bare [`Engine`](crate::engine::Engine).
+pub struct Server<F> {
+    factory: F,
+    listeners: Vec<(TcpListener, Tls)>,
+    workers: Option<usize>,
+    shutdown_timeout: Duration,
+    before_stop: Vec<Hook>,
+    signals: bool,
+}
+
+#[derive(Clone)]
+enum Tls {
+    No,
+    #[cfg(feature = "tls")]
+    Rustls(Arc<rustls::ServerConfig>),
+}
+
+impl<F> Server<F> {
+    /// A server for the `App` that `factory` makes, once or twice per worker thread: what its instances
+    /// share must be made outside of it.
+    pub fn new(factory: F) -> Self {
+        Self {
+            factory,
+            listeners: Vec::new(),
+            workers: None,
+            shutdown_timeout: Duration::from_secs(30),
+            before_stop: Vec::new(),
+            signals: true,
+        }
+    }
+
+    /// Listens on an address; may be called several times.
+    pub fn bind(mut self, address: impl ToSocketAddrs) -> io::Result<Self> {
+        for address in address.to_socket_addrs()? {
+            self.listeners.push((listen(address)?, Tls::No));
+        }
+        Ok(self)
+    }
+
+    /// Listens on an address with TLS. ALPN is set to HTTP/1.1: websockets need it.
+    #[cfg(feature = "tls")]
+    pub fn bind_rustls(
+        mut self,
+        address: impl ToSocketAddrs,
+        mut config: rustls::ServerConfig,
+    ) -> io::Result<Self> {
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let config = Arc::new(config);
+        for address in address.to_socket_addrs()? {
+            self.listeners.push((listen(address)?, Tls::Rustls(config.clone())));
+        }
+        Ok(self)
+    }
+
+    /// Serves a listener that is open already.
+    pub fn listen(mut self, listener: TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        self.listeners.push((listener, Tls::No));
+        Ok(self)
+    }
+
+    /// The addresses it listens on.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().filter_map(|(listener, _)| listener.local_addr().ok()).collect()
+    }
+
+    /// Worker threads. Default: one per core.
+    pub fn workers(mut self, count: usize) -> Self {
+        self.workers = Some(count);
+        self
+    }
+
+    /// How long a stop waits for HTTP requests that are being answered. Default 30 s.
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
+        self.shutdown_timeout = timeout;
+        self
+    }
+
+    /// Leaves SIGINT and SIGTERM alone: the server ends when the future of [`run`](Self::run) is dropped or
+    /// that of [`run_until`](Self::run_until) is told to.
+    pub fn disable_signals(mut self) -> Self {
+        self.signals = false;
+        self
+    }
+
+    /// Run before the server stops, while it still answers: the place to close sessions.
+    pub fn before_stop<R: Future<Output = ()> + 'static>(
+        mut self,
+        hook: impl Fn() -> R + Send + Sync + 'static,
+    ) -> Self {
+        self.before_stop.push(Arc::new(move || Box::pin(hook())));
+        self
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let domain = socket2::Domain::for_address(address);
+    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, Some(socket2::Protocol::TCP))?;
+    #[cfg(not(windows))]
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG as i32)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+impl<F> Server<F> {
+    /// Serves until SIGINT or SIGTERM, then stops gracefully: sessions first, then HTTP.
+    pub async fn run<I, S, B>(self) -> io::Result<()>
+    where
+        F: Fn() -> I + Clone + Send + 'static,
+        I: IntoServiceFactory<S, Request> + 'static,
+        S: ServiceFactory<Request, Config = AppConfig, Error = actix_web::Error> + 'static,
+        S::InitError: fmt::Debug,
+        S::Response: Into<Response<B>> + 'static,
+        S::Service: 'static,
+        <S::Service as actix_service::Service<Request>>::Future: 'static,
+        B: MessageBody + 'static,
+    {
+        if self.signals {
+            let signal = stop_signal()?;
+            self.run_until(signal).await
+        } else {
+            self.run_until(std::future::pending()).await
+        }
+    }
+
+    /// Serves until `stop` is ready, then stops gracefully.
+    pub async fn run_until<I, S, B>(self, stop: impl Future<Output = ()>) -> io::Result<()>
+    where
+        F: Fn() -> I + Clone + Send + 'static,
+        I: IntoServiceFactory<S, Request> + 'static,
+        S: ServiceFactory<Request, Config = AppConfig, Error = actix_web::Error> + 'static,
+        S::InitError: fmt::Debug,
+        S::Response: Into<Response<B>> + 'static,
+        S::Service: 'static,
+        <S::Service as actix_service::Service<Request>>::Future: 'static,
+        B: MessageBody + 'static,
+    {
+        let mut builder = actix_server::Server::build()
+            .disable_signals()
+            .max_concurrent_connections(MAX_HTTP_CONNECTIONS)
+            .shutdown_timeout(self.shutdown_timeout.as_secs());
+        if let Some(workers) = self.workers {
+            builder = builder.workers(workers);
+        }
+        for (listener, tls) in self.listeners {
+            builder = add(builder, listener, &tls, self.factory.clone())?;
+        }
+        let mut server = builder.run();
+        let handle = server.handle();
+        tokio::select! {
+            ended = &mut server => return ended,
+            () = stop => {}
+        }
+        for hook in &self.before_stop {
+            tokio::select! {
+                ended = &mut server => return ended,
+                () = hook() => {}
+            }
+        }
+        // The server has to be polled for its workers to stop.
+        let ((), ended) = futures_util::future::join(handle.stop(true), server).await;
+        ended
+    }
+}
+
+/// Ready at SIGINT or SIGTERM. Listens from now on, so that no signal between here and the wait is missed.
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (mut interrupt, mut terminate) =
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        })
+    }
+    #[cfg(not(unix))]
+    {
+        Ok(async {
+            if tokio::signal::ctrl_c().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        })
+    }
+}
+
+fn add<F, I, S, B>(
+    builder: ServerBuilder,
+    listener: TcpListener,
+    tls: &Tls,
+    factory: F,
+) -> io::Result<ServerBuilder>
+where
+    F: Fn() -> I + Clone + Send + 'static,
+    I: IntoServiceFactory<S, Request> + 'static,
+    S: ServiceFactory<Request, Config = AppConfig, Error = actix_web::Error> + 'static,
+    S::InitError: fmt::Debug,
+    S::Response: Into<Response<B>> + 'static,
+    S::Service: 'static,
+    <S::Service as actix_service::Service<Request>>::Future: 'static,
+    B: MessageBody + 'static,
+{
+    let config = AppConfig::default();
+    match tls {
+        Tls::No => builder.listen("socketio", listener, move || {
+            let upgrade = upgrade_factory(factory.clone(), config.clone());
+            let config = config.clone();
+            HttpService::build()
+                .keep_alive(KEEP_ALIVE)
+                .h1_allow_half_closed(false)
+                .tcp_nodelay(true)
+                .upgrade(upgrade)
+                .finish(map_config(factory(), move |_| config.clone()))
+                .tcp()
+        }),
+        #[cfg(feature = "tls")]
+        Tls::Rustls(rustls) => {
+            let rustls = rustls.clone();
+            builder.listen("socketio", listener, move || {
+                let upgrade = upgrade_factory(factory.clone(), config.clone());
+                let config = config.clone();
+                HttpService::build()
+                    .keep_alive(KEEP_ALIVE)
+                    .h1_allow_half_closed(false)
+                    .tcp_nodelay(true)
+                    .on_connect_ext(|_, extensions| {
+                        extensions.insert(Secure);
+                    })
+                    .upgrade(upgrade)
+                    .finish(map_config(factory(), move |_| config.clone()))
+                    .rustls_0_23((*rustls).clone())
+            })
+        }
+    }
+}
+
+impl<F> fmt::Debug for Server<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("addresses", &self.addresses()).finish_non_exhaustive()
+    }
+}
