@@ -14,6 +14,9 @@ use super::json::scan;
 use super::list::{LOCATED, List};
 use super::{Attachments, DecodeError, EncodeError, MAX_DEPTH, Parser, msgpack};
 
+/// The comma.
+const JSON_SEPARATOR: usize = 1;
+
 /// A list of arguments: checked, immutable and cheap to clone.
 ///
 /// It is in the representation of one of the parsers and is written without a copy of its values when it leaves through the
@@ -56,36 +59,49 @@ impl Args {
             scan::scan_list(text.as_bytes(), 0, MAX_DEPTH, &mut Finder::new(attachments.len()))
         }
         .map_err(|error| error.into_decode_error(0, MAX_DEPTH))
-        .and_then(|list| Args::from_scanned(&Data::Json(text), &list, 0, attachments.into()))
+        .and_then(|list| Args::from_json_list(&text, &list, 0, attachments.into()))
     }
 
-    /// The elements of a list that was scanned in `whole`, the first `skip` (at most one) left out.
-    pub(super) fn from_scanned(
-        whole: &Data,
+    /// The elements of a list that was scanned in `text`, the first `skip` (at most one) left out.
+    pub(super) fn from_json_list(
+        text: &ByteString,
+        list: &List,
+        skip: usize,
+        attachments: Attachments,
+    ) -> Result<Args, DecodeError> {
+        let slice = |range| Data::Json(text.slice_ref(text.get(range).unwrap_or_default()));
+        Args::from_list(slice, JSON_SEPARATOR, list, skip, attachments)
+    }
+
+    /// The elements of a list that was scanned in `bytes`, the first `skip` (at most one) left out.
+    pub(super) fn from_msgpack_list(bytes: &Bytes, list: &List, skip: usize) -> Result<Args, DecodeError> {
+        let slice = |range| Data::MsgPack(bytes.slice_ref(bytes.get(range).unwrap_or_default()));
+        Args::from_list(slice, 0, list, skip, Attachments::default())
+    }
+
+    fn from_list(
+        slice: impl FnOnce(Range<usize>) -> Data,
+        separator: usize,
         list: &List,
         skip: usize,
         attachments: Attachments,
     ) -> Result<Args, DecodeError> {
         let too_large = |_| DecodeError::TooLarge { limit: u32::MAX as usize };
-        let (start, ends) = match (skip, list.ends()) {
-            (1, [first, ends @ ..]) => (first + whole.separator(), ends),
-            (_, ends) => (list.start, ends),
+        let (start, located) = match (skip, list.ends()) {
+            (1, [first, rest @ ..]) => (first + separator, rest),
+            (_, all) => (list.start, all),
         };
         let count = list.count.saturating_sub(skip);
         if count == 0 {
-            return Ok(Args { data: whole.slice(list.end..list.end), attachments, ..Args::default() });
+            return Ok(Args { data: slice(list.end..list.end), attachments, ..Args::default() });
         }
-        let mut args = Args {
-            data: whole.slice(start..list.end),
-            count: u32::try_from(count).map_err(too_large)?,
-            ends: [0; LOCATED],
-            attachments,
-        };
         u32::try_from(list.end).map_err(too_large)?;
-        for (slot, end) in args.ends.iter_mut().zip(ends) {
+        let mut ends = [0; LOCATED];
+        for (slot, end) in ends.iter_mut().zip(located) {
             *slot = u32::try_from(end.saturating_sub(start)).map_err(too_large)?;
         }
-        Ok(args)
+        let count = u32::try_from(count).map_err(too_large)?;
+        Ok(Args { data: slice(start..list.end), count, ends, attachments })
     }
 
     /// One value, which is checked here, as a list of one argument.
@@ -213,6 +229,16 @@ impl Args {
         Ok(args)
     }
 
+    /// A copy that does not keep the message in memory that the arguments came in, for data that is kept for long.
+    pub fn detached(&self) -> Args {
+        let data = match &self.data {
+            Data::Json(text) => Data::Json(ByteString::from(&**text)),
+            Data::MsgPack(bytes) => Data::MsgPack(Bytes::copy_from_slice(bytes)),
+        };
+        let attachments: Vec<_> = self.attachments.iter().map(|data| Bytes::copy_from_slice(data)).collect();
+        Args { data, attachments: attachments.into(), ..*self }
+    }
+
     /// The text of the JSON array of the arguments, and the attachments that its placeholders refer to.
     pub fn to_json(&self) -> Result<(ByteString, Attachments), EncodeError> {
         let args = self.to_parser(Parser::Json)?;
@@ -315,7 +341,7 @@ impl Data {
     /// Bytes between two values.
     fn separator(&self) -> usize {
         match self {
-            Data::Json(_) => 1,
+            Data::Json(_) => JSON_SEPARATOR,
             Data::MsgPack(_) => 0,
         }
     }
