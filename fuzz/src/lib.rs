@@ -49,7 +49,9 @@ fn check_args(args: &Args, input: usize) {
             assert_eq!(transcoded.len(), args.len());
             let mut out = Vec::new();
             let attachments = encode_event(parser, "/", "e", &transcoded, None, &mut out).expect("encodable");
-            let PacketBody::Event { args: again, .. } = decode(parser, out, &attachments).body else { unreachable!() };
+            let PacketBody::Event { args: again, .. } = decode(parser, out, &attachments).body else {
+                unreachable!()
+            };
             assert_eq!(again, transcoded);
         }
     }

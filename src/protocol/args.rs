@@ -9,13 +9,11 @@ use std::ops::Range;
 use bytes::Bytes;
 use bytestring::ByteString;
 
+use super::data::{Data, JSON_SEPARATOR};
 use super::json::placeholder::{Finder, Placeholder, renumber};
 use super::json::scan;
 use super::list::{LOCATED, List};
 use super::{Attachments, DecodeError, EncodeError, MAX_DEPTH, Parser, msgpack};
-
-/// The comma.
-const JSON_SEPARATOR: usize = 1;
 
 /// A list of arguments: checked, immutable and cheap to clone.
 ///
@@ -31,21 +29,6 @@ pub struct Args {
     /// Where the first arguments end in `data`; later ones are looked for when they are needed.
     ends: [u32; LOCATED],
     pub(super) attachments: Attachments,
-}
-
-/// The arguments one behind the other.
-#[derive(Clone, PartialEq)]
-pub(super) enum Data {
-    /// JSON values with a comma between them, without the brackets.
-    Json(ByteString),
-    /// msgpack values, without the header of the array.
-    MsgPack(Bytes),
-}
-
-impl Default for Data {
-    fn default() -> Self {
-        Data::Json(ByteString::new())
-    }
 }
 
 impl Args {
@@ -319,39 +302,6 @@ impl fmt::Debug for Args {
             .field("bytes", &self.data.bytes().len())
             .field("attachments", &self.attachments.len())
             .finish()
-    }
-}
-
-impl Data {
-    pub(super) fn bytes(&self) -> &[u8] {
-        match self {
-            Data::Json(text) => text.as_bytes(),
-            Data::MsgPack(bytes) => bytes,
-        }
-    }
-
-    /// A part of it; nothing if there is no such part.
-    fn slice(&self, range: Range<usize>) -> Data {
-        match self {
-            Data::Json(text) => Data::Json(text.slice_ref(text.get(range).unwrap_or_default())),
-            Data::MsgPack(bytes) => Data::MsgPack(bytes.slice_ref(bytes.get(range).unwrap_or_default())),
-        }
-    }
-
-    /// Bytes between two values.
-    fn separator(&self) -> usize {
-        match self {
-            Data::Json(_) => JSON_SEPARATOR,
-            Data::MsgPack(_) => 0,
-        }
-    }
-
-    /// The end of the value that starts at `start`.
-    fn value_end(&self, start: usize) -> usize {
-        match self {
-            Data::Json(text) => scan::element_end(text.as_bytes(), start),
-            Data::MsgPack(bytes) => msgpack::scan::value_end(bytes, start),
-        }
     }
 }
 

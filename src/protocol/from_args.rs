@@ -6,7 +6,8 @@
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, SeqAccess, Visitor};
 
 use super::ArgsError;
-use super::args::{Args, Data, Ranges};
+use super::args::{Args, Ranges};
+use super::data::Data;
 use super::json::read::WithAttachments;
 use super::msgpack::read::Reader;
 

@@ -2,7 +2,7 @@
 
 use bytestring::ByteString;
 
-use super::super::args::Data;
+use super::super::data::Data;
 use super::super::list::List;
 use super::super::packet::reserved_event;
 use super::super::{Args, Attachments, DecodeError, DecodeLimits, Packet, PacketBody, Revision};
