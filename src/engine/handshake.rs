@@ -204,7 +204,7 @@ async fn open(
         TransportKind::Polling => {
             engine.connections.insert(shared.clone());
             let open = engine.open.clone();
-            Connection::start(shared.clone(), move |handle| open(handle), None);
+            Connection::start(&shared, move |handle| open(handle), None);
             polling::first(&shared, request)
         }
         TransportKind::Websocket if request.extensions().contains::<CanTakeOver>() => {
@@ -213,18 +213,14 @@ async fn open(
                 let engine = shared.engine.clone();
                 engine.connections.insert(shared.clone());
                 let open = engine.open.clone();
-                Connection::start(shared, move |handle| open(handle), Some(FirstLink::Native(stream, read)));
+                Connection::start(&shared, move |handle| open(handle), Some(FirstLink::Native(stream, read)));
             })?
         }
         TransportKind::Websocket => websocket::start(request, payload, || {
             engine.connections.insert(shared.clone());
             let link = EmbeddedLink::new(shared.clone());
             let open = engine.open.clone();
-            Connection::start(
-                shared.clone(),
-                move |handle| open(handle),
-                Some(FirstLink::Embedded(link.clone())),
-            );
+            Connection::start(&shared, move |handle| open(handle), Some(FirstLink::Embedded(link.clone())));
             link
         })
         .map_err(|_| ConnectionError::BadRequest("websocket handshake"))?,

@@ -192,10 +192,6 @@ impl Engine {
         self.0.connections.len()
     }
 
-    pub(crate) fn ids(&self) -> &IdSource {
-        &self.0.ids
-    }
-
     /// Mounts the endpoint at its path.
     pub fn configure(&self, config: &mut web::ServiceConfig) {
         config.service(self.service());
