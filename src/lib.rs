@@ -3,6 +3,7 @@
 mod ack;
 mod broadcast_operator;
 mod client;
+mod client_files;
 pub mod config;
 mod delivery;
 mod disconnect_reason;
