@@ -25,7 +25,7 @@ const CLIENT_FOLDERS: [&str; 2] =
     ["node_modules/socket.io-client", "tests/clients/js/node_modules/socket.io-client"];
 /// A stopping node closes its sessions first; HTTP connections that are merely kept open are not worth waiting for.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
-const DEFAULT_LOG: &str = "info";
+const DEFAULT_LOG: &str = "info,actix_server=warn";
 
 /// Why a node ends before it is told to.
 #[derive(Debug, thiserror::Error)]
