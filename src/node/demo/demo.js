@@ -49,9 +49,10 @@ function note(text) {
   append(element("p", "note", text));
 }
 
-function status(state, text) {
+function status(state, text, detail = "") {
   $("status").dataset.state = state;
   $("status-text").textContent = text;
+  $("status-detail").textContent = detail;
   for (const control of [$("text"), $("say").querySelector("button"), $("join-button")]) {
     control.disabled = state !== "connected";
   }
@@ -93,8 +94,12 @@ function showRooms(rooms) {
 
 function markRoom() {
   for (const button of $("rooms").querySelectorAll("button")) {
-    if (button.dataset.room === me.room) button.setAttribute("aria-current", "true");
-    else button.removeAttribute("aria-current");
+    if (button.dataset.room === me.room) {
+      button.setAttribute("aria-current", "true");
+      button.scrollIntoView({ block: "nearest", inline: "nearest" });
+    } else {
+      button.removeAttribute("aria-current");
+    }
   }
   $("join-button").textContent = `Join #${wantedRoom()}`;
 }
@@ -240,7 +245,7 @@ function connect() {
   const everybody = window.io("/");
   chat = window.io("/chat");
   const { io: manager } = chat;
-  const showTransport = () => status("connected", `Connected by ${manager.engine.transport.name}`);
+  const showTransport = () => status("connected", "Connected", `by ${manager.engine.transport.name}`);
 
   everybody.on("rooms", showRooms);
   chat.on("members", showMembers);

@@ -65,12 +65,15 @@ impl ChatRoom {
 }
 
 async fn announce(room: RoomHandle) {
-    let sockets = room.fetch_sockets().await.sockets;
-    let members = sockets.iter().take(LISTED).filter_map(|socket| {
+    let members = room.fetch_sockets().await.into_iter().filter_map(|socket| {
         let name = socket.data::<Person>()?.name;
         Some(Member { id: socket.id().to_owned(), name })
     });
-    let members = Members { count: sockets.len(), members: members.collect() };
+    let mut members: Vec<_> = members.collect();
+    members.sort_by(|one, two| one.name.cmp(&two.name).then_with(|| one.id.cmp(&two.id)));
+    let count = members.len();
+    members.truncate(LISTED);
+    let members = Members { count, members };
     if let Err(error) = room.emit("members", &members).await {
         tracing::warn!(%error, "members not told");
     }

@@ -55,7 +55,7 @@ describe("demo", () => {
     await say(grace, "hi");
     await waitForText(ada, "hi");
     for (const page of [ada, grace]) assert.deepEqual(await texts(page), ["hello 😀", "hi"]);
-    assert.match(await ada.locator("#status-text").textContent(), /^Connected by (websocket|polling)$/);
+    assert.match(await ada.locator("#status").innerText(), /^Connected by (websocket|polling)$/);
 
     await grace.context().close();
     await waitForNote(ada, "Grace left");
@@ -205,8 +205,8 @@ describe("demo", () => {
       [linus, "Every socket here is an actor, and so is this room."],
       [grace, "Then who keeps the history that I got when I came in?"],
       [linus, "The room's actor: it sees what is broadcast to it."],
-      [grace, "Nice. I am on long-polling by the way, can you tell?"],
-      [ada, "Not at all 😀"],
+      [grace, "Nice. And when the last one leaves?"],
+      [ada, "Then it is gone, and the history with it 😀"],
     ];
     for (const [page, text] of lines) {
       await say(page, text);
