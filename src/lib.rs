@@ -7,6 +7,7 @@ mod client_files;
 pub mod config;
 mod delivery;
 mod disconnect_reason;
+mod embed;
 pub mod engine;
 pub mod error;
 mod handler;
@@ -23,6 +24,7 @@ mod socket_data;
 pub use crate::ack::{Ack, AckStream, Answer, BroadcastAcks};
 pub use crate::broadcast_operator::{BroadcastOperator, FetchedSockets, RemoteSocket, RoomNames};
 pub use crate::disconnect_reason::DisconnectReason;
+pub use crate::embed::{embed, limit_unsent};
 pub use crate::handler::{
     Admission, Attachments, Call, Concurrent, Data, Event, ExtractError, FromCall, FromSocket, Handler,
     Handshake, IntoReply, Refusal, Reply, RoomEvent, State, TryData, concurrent,

@@ -529,6 +529,10 @@ impl Inner {
             if taken > 0 && taken + next.size > max_bytes {
                 break;
             }
+            // Clients handle the end before the messages that came with it.
+            if !items.is_empty() && matches!(next.out, Out::Close(_)) {
+                break;
+            }
             taken += next.size;
             items.extend(self.queue.pop_front());
         }
