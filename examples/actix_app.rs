@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use actix_socketio::{Data, Socket, SocketIo};
+use actix_socketio::{Data, Socket, SocketIo, embed};
 use actix_web::{App, HttpResponse, HttpServer, Responder, error, web};
 
 /// Emits to everybody in the room, and answers with how many have acknowledged within a second.
@@ -32,17 +32,13 @@ async fn main() -> std::io::Result<()> {
     });
 
     let port = std::env::var("PORT").ok().and_then(|port| port.parse().ok()).unwrap_or(3000);
-    HttpServer::new(move || {
+    let mounted = io.clone();
+    let server = HttpServer::new(move || {
         App::new()
-            .app_data(web::Data::new(io.clone()))
-            .configure(|config| io.configure(config))
+            .app_data(web::Data::new(mounted.clone()))
+            .configure(|config| mounted.configure(config))
             .route("/announce/{room}", web::post().to(announce))
             .route("/people/{room}", web::get().to(people))
-    })
-    // See "Embedding" in the README: a client that half-closes its connection is gone.
-    .h1_allow_half_closed(false)
-    .keep_alive(Duration::from_secs(75))
-    .bind(("127.0.0.1", port))?
-    .run()
-    .await
+    });
+    embed(server, &io).bind(("127.0.0.1", port))?.run().await
 }

@@ -95,3 +95,7 @@ impl File {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "client_files_tests.rs"]
+mod tests;
