@@ -240,6 +240,10 @@ fn engine_config(path: &str) -> EngineConfig {
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    // Silent unless RUST_LOG says otherwise; stdout has the one line that others wait for.
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "off".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+
     let mut config = Config::default();
     config.connect_timeout = Duration::from_millis(variable("CONNECT_TIMEOUT", 45_000));
     config.parser = match &*variable("PARSER", "default".to_owned()) {

@@ -310,7 +310,12 @@ impl Outbox {
             inner.queue.push_back(Item { out, size, since: Instant::now(), is_volatile: false });
         }
         inner.is_closed = true;
-        let is_done = !matches!(inner.reader, Reader::Polling(None));
+        let is_done = match &inner.reader {
+            // The end travels alone: a poll that waits takes either what is before it, or the end.
+            Reader::Polling(Some(_)) => inner.queue.len() <= 1,
+            Reader::Polling(None) => false,
+            Reader::Native(_) | Reader::Embedded(_) => true,
+        };
         let mut wakers = std::mem::take(&mut inner.waiting_for_room);
         wakers.extend(inner.notify(&self.flush_is_due));
         drop(inner);
