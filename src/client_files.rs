@@ -38,7 +38,8 @@ impl ClientFiles {
         let dist = folder.join("dist");
         let folder = if dist.is_dir() { &dist } else { folder };
         let names = BUNDLES.iter().flat_map(|name| [(*name).to_owned(), format!("{name}.map")]);
-        let files: Arc<[Arc<File>]> = names.filter_map(|name| File::read(folder, name)).map(Arc::new).collect();
+        let files: Arc<[Arc<File>]> =
+            names.filter_map(|name| File::read(folder, name)).map(Arc::new).collect();
         if files.is_empty() {
             tracing::warn!(folder = %folder.display(), "no client files there");
         }
@@ -54,8 +55,12 @@ impl ClientFiles {
             config.service(
                 resource
                     .wrap(Condition::new(cors.is_some(), crate::engine::cors(cors)))
-                    .route(web::get().to(move |request: HttpRequest| std::future::ready(get.answer(&request))))
-                    .route(web::head().to(move |request: HttpRequest| std::future::ready(head.answer(&request)))),
+                    .route(
+                        web::get().to(move |request: HttpRequest| std::future::ready(get.answer(&request))),
+                    )
+                    .route(
+                        web::head().to(move |request: HttpRequest| std::future::ready(head.answer(&request))),
+                    ),
             );
         }
     }

@@ -1,7 +1,8 @@
 use std::path::PathBuf;
 
+use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::{App, web};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -38,6 +39,10 @@ impl Drop for Package {
     }
 }
 
+fn header_of<B>(answer: &ServiceResponse<B>, name: HeaderName) -> HeaderValue {
+    answer.headers().get(name).unwrap().clone()
+}
+
 macro_rules! app {
     ($io:expr) => {
         init_service(App::new().configure(|config| $io.configure(config))).await
@@ -58,8 +63,8 @@ async fn the_bundles_are_served_with_their_types() {
         let request = TestRequest::get().uri(&format!("/socket.io/{name}?v=1")).to_request();
         let answer = call_service(&app, request).await;
         assert_eq!(answer.status(), StatusCode::OK, "{name}");
-        assert_eq!(answer.headers()[header::CONTENT_TYPE], content_type, "{name}");
-        assert_eq!(answer.headers()[header::CACHE_CONTROL], "public, max-age=0", "{name}");
+        assert_eq!(header_of(&answer, header::CONTENT_TYPE), content_type, "{name}");
+        assert_eq!(header_of(&answer, header::CACHE_CONTROL), "public, max-age=0", "{name}");
         assert_eq!(read_body(answer).await, body, "{name}");
     }
 }
@@ -108,14 +113,14 @@ async fn a_copy_that_is_still_good_is_not_sent_again() {
         }
     };
     let answer = call_service(&app, get("/socket.io/socket.io.js", None)).await;
-    let tag = answer.headers()[header::ETAG].clone();
+    let tag = header_of(&answer, header::ETAG);
     assert!(!tag.to_str().unwrap().starts_with("W/"), "a strong one");
 
     let weak = HeaderValue::from_str(&format!("\"other\", W/{}", tag.to_str().unwrap())).unwrap();
     for known in [&tag, &weak, &HeaderValue::from_static("*")] {
         let answer = call_service(&app, get("/socket.io/socket.io.js", Some(known))).await;
         assert_eq!(answer.status(), StatusCode::NOT_MODIFIED, "{known:?}");
-        assert_eq!(answer.headers()[header::ETAG], tag);
+        assert_eq!(header_of(&answer, header::ETAG), tag);
         assert!(read_body(answer).await.is_empty());
     }
     // Another file, and the same one of another release, have others.
@@ -123,7 +128,7 @@ async fn a_copy_that_is_still_good_is_not_sent_again() {
     assert_eq!(answer.status(), StatusCode::OK);
     package.write("dist/socket.io.js", "all of me");
     let answer = call_service(&app, get("/socket.io/socket.io.js", None)).await;
-    assert_eq!(answer.headers()[header::ETAG], tag, "read once, when it was built");
+    assert_eq!(header_of(&answer, header::ETAG), tag, "read once, when it was built");
     let next = SocketIo::builder().client_files(&package.0).build();
     let next = app!(next);
     let answer = call_service(&next, get("/socket.io/socket.io.js", Some(&tag))).await;
@@ -142,7 +147,7 @@ async fn they_follow_the_path_the_scope_and_the_cross_origin_rules() {
     let request = request.insert_header((header::ORIGIN, "http://there.example")).to_request();
     let answer = call_service(&app, request).await;
     assert_eq!(answer.status(), StatusCode::OK);
-    assert_eq!(answer.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN], "http://there.example");
+    assert_eq!(header_of(&answer, header::ACCESS_CONTROL_ALLOW_ORIGIN), "http://there.example");
     let elsewhere = TestRequest::get().uri("/socket.io/socket.io.js").to_request();
     assert_eq!(call_service(&app, elsewhere).await.status(), StatusCode::NOT_FOUND);
 }
@@ -159,7 +164,8 @@ async fn the_native_transport_serves_them_too() {
     let running = actix_web::rt::spawn(server.run_until(async move { drop(stopped.await) }));
     for (method, body) in [("GET", "min"), ("HEAD", "")] {
         let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-        let head = format!("{method} /socket.io/socket.io.min.js HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let head =
+            format!("{method} /socket.io/socket.io.min.js HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();

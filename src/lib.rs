@@ -36,3 +36,8 @@ pub use crate::server::{SocketIo, SocketIoBuilder};
 pub use crate::service::Server;
 pub use crate::socket::{Socket, SocketOperator};
 pub use crate::socket_data::SocketData;
+
+/// The README's examples are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -112,8 +112,12 @@ fn introduce(io: &SocketIo, address: SocketAddr, has_demo: bool, client_folder: 
     }
     println!("  clients     {url}   (path {})", io.engine().config().path);
     match client_folder {
-        Some(folder) => println!("  bundles     {url}/socket.io/socket.io.min.js   (from {})", folder.display()),
-        None => println!("  bundles     none: no npm package socket.io-client here (--client-dir names its folder)"),
+        Some(folder) => {
+            println!("  bundles     {url}/socket.io/socket.io.min.js   (from {})", folder.display())
+        }
+        None => println!(
+            "  bundles     none: no npm package socket.io-client here (--client-dir names its folder)"
+        ),
     }
     println!();
     println!("  import {{ io }} from \"socket.io-client\";   // npm install socket.io-client");
@@ -124,9 +128,8 @@ fn introduce(io: &SocketIo, address: SocketAddr, has_demo: bool, client_folder: 
 
 /// The folder of the npm package whose bundles are served: the one that was asked for, or one that is there.
 fn client_folder(asked: Option<PathBuf>) -> Result<Option<PathBuf>, NodeError> {
-    let has_client = |folder: &Path| {
-        ["", "dist"].iter().any(|sub| folder.join(sub).join("socket.io.min.js").is_file())
-    };
+    let has_client =
+        |folder: &Path| ["", "dist"].iter().any(|sub| folder.join(sub).join("socket.io.min.js").is_file());
     match asked {
         Some(folder) if has_client(&folder) => Ok(Some(folder)),
         Some(folder) => Err(NodeError::ClientFolder(folder)),

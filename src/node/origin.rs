@@ -51,12 +51,18 @@ mod tests {
 
     #[test]
     fn pages_of_this_machine_are_told_from_others() {
-        for origin in ["http://localhost:5173", "http://127.0.0.1:3000", "https://localhost", "http://[::1]:8080"] {
+        for origin in
+            ["http://localhost:5173", "http://127.0.0.1:3000", "https://localhost", "http://[::1]:8080"]
+        {
             assert!(is_this_machine(origin), "{origin}");
         }
-        for origin in
-            ["null", "", "http://example.com", "http://localhost.example.com", "http://127.0.0.1.example.com:3000"]
-        {
+        for origin in [
+            "null",
+            "",
+            "http://example.com",
+            "http://localhost.example.com",
+            "http://127.0.0.1.example.com:3000",
+        ] {
             assert!(!is_this_machine(origin), "{origin}");
         }
     }

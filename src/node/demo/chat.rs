@@ -82,7 +82,9 @@ pub(super) async fn welcome(directory: Addr<Directory>, socket: Socket) -> Resul
 
 pub(super) async fn join(socket: Socket, namespace: Namespace, Data(join): Data<Join>) -> Outcome<Joined> {
     let Some(name) = tidy(&join.name, MAX_NAME) else { return refuse("choose a name of 1 to 24 characters") };
-    let Some(room) = tidy(&join.room, MAX_ROOM) else { return refuse("a room has a name of 1 to 32 characters") };
+    let Some(room) = tidy(&join.room, MAX_ROOM) else {
+        return refuse("a room has a name of 1 to 32 characters");
+    };
     leave(socket.clone()).await;
     if socket.data().share(&Person { name: name.clone() }).is_err() {
         return refuse("choose another name");

@@ -1,7 +1,9 @@
 //! The page and its assets: all in the binary, nothing from elsewhere but the client from its CDN when there is no
 //! local one.
 
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
 use actix_web::{HttpResponse, web};
 
 const PAGE: &str = include_str!("index.html");
