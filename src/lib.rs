@@ -3,6 +3,7 @@
 mod ack;
 mod broadcast_operator;
 mod client;
+mod client_files;
 pub mod config;
 mod delivery;
 mod disconnect_reason;
@@ -35,3 +36,8 @@ pub use crate::server::{SocketIo, SocketIoBuilder};
 pub use crate::service::Server;
 pub use crate::socket::{Socket, SocketOperator};
 pub use crate::socket_data::SocketData;
+
+/// The README's examples are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

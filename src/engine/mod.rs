@@ -236,7 +236,7 @@ impl std::fmt::Debug for Engine {
 }
 
 /// The CORS middleware that `config` asks for.
-fn cors(config: Option<&crate::config::CorsConfig>) -> actix_cors::Cors {
+pub(crate) fn cors(config: Option<&crate::config::CorsConfig>) -> actix_cors::Cors {
     use crate::config::Origins;
 
     let mut cors = actix_cors::Cors::default();
