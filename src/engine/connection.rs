@@ -81,7 +81,7 @@ impl Connection {
         let handle = ConnectionHandle(shared.clone());
         let now = Instant::now();
         let config = &shared.engine.config;
-        shared.push(Out::Open(open_packet(&shared)), false, now);
+        shared.push(Out::Open(open_packet(shared)), false, now);
         let expires_at = now + config.ping_interval + config.ping_timeout;
         shared.set_expiry(Some(expires_at));
         let address = Self::create(|ctx| {
@@ -141,9 +141,9 @@ impl Connection {
         ctx: &mut Context<Self>,
     ) -> ControlFlow<()> {
         if self.main.as_ref().is_some_and(|main| main.is_native(socket)) {
-            self.on_main_event(&event, ctx);
+            self.on_main_event(event, ctx);
         } else if self.upgrade.as_ref().is_some_and(|upgrade| upgrade.link.is_native(socket)) {
-            self.on_probe_event(&event, ctx);
+            self.on_probe_event(event, ctx);
         }
         if self.knows(socket) && !self.is_paused() {
             ControlFlow::Continue(())
@@ -152,9 +152,9 @@ impl Connection {
         }
     }
 
-    fn on_main_event(&mut self, event: &WsEvent<'_>, ctx: &mut Context<Self>) {
+    fn on_main_event(&mut self, event: WsEvent<'_>, ctx: &mut Context<Self>) {
         let revision = self.shared.outbox.revision;
-        let packet = match *event {
+        let packet = match event {
             WsEvent::Text(text) => decode_text(text, revision),
             WsEvent::Binary(bytes) => decode_binary(bytes, revision),
             WsEvent::Ping(data) => {
@@ -276,9 +276,9 @@ impl Connection {
         }
     }
 
-    fn on_probe_event(&mut self, event: &WsEvent<'_>, ctx: &mut Context<Self>) {
+    fn on_probe_event(&mut self, event: WsEvent<'_>, ctx: &mut Context<Self>) {
         let Some(upgrade) = &mut self.upgrade else { return };
-        match *event {
+        match event {
             WsEvent::Text("2probe") if !upgrade.is_probed => {
                 upgrade.is_probed = true;
                 upgrade.link.send_direct(Bytes::from_static(b"\x81\x063probe"));
@@ -705,9 +705,9 @@ impl Handler<EmbeddedEvent> for Connection {
             OwnedEvent::Gone(error) => return self.link_gone(is_main, *error, ctx),
         };
         if is_main {
-            self.on_main_event(&event, ctx);
+            self.on_main_event(event, ctx);
         } else {
-            self.on_probe_event(&event, ctx);
+            self.on_probe_event(event, ctx);
         }
     }
 }
