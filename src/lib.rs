@@ -3,9 +3,11 @@
 mod ack;
 mod broadcast_operator;
 mod client;
+mod client_files;
 pub mod config;
 mod delivery;
 mod disconnect_reason;
+mod embed;
 pub mod engine;
 pub mod error;
 mod handler;
@@ -22,6 +24,7 @@ mod socket_data;
 pub use crate::ack::{Ack, AckStream, Answer, BroadcastAcks};
 pub use crate::broadcast_operator::{BroadcastOperator, FetchedSockets, RemoteSocket, RoomNames};
 pub use crate::disconnect_reason::DisconnectReason;
+pub use crate::embed::{embed, limit_unsent};
 pub use crate::handler::{
     Admission, Attachments, Call, Concurrent, Data, Event, ExtractError, FromCall, FromSocket, Handler,
     Handshake, IntoReply, Refusal, Reply, RoomEvent, State, TryData, concurrent,
@@ -33,3 +36,8 @@ pub use crate::server::{SocketIo, SocketIoBuilder};
 pub use crate::service::Server;
 pub use crate::socket::{Socket, SocketOperator};
 pub use crate::socket_data::SocketData;
+
+/// The README's examples are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -77,7 +77,7 @@ pub(super) enum PostAnswer {
 impl Connection {
     /// Starts a session on this thread. `first` is the websocket it begins on, if it does not begin on polling.
     pub(super) fn start(
-        shared: Arc<Shared>,
+        shared: &Arc<Shared>,
         open: impl FnOnce(ConnectionHandle) -> Box<dyn ConnectionHandler>,
         first: Option<FirstLink>,
     ) -> ConnectionHandle {
@@ -144,9 +144,9 @@ impl Connection {
         ctx: &mut Context<Self>,
     ) -> ControlFlow<()> {
         if self.main.as_ref().is_some_and(|main| main.is_native(socket)) {
-            self.on_main_event(event, ctx);
+            self.on_main_event(&event, ctx);
         } else if self.upgrade.as_ref().is_some_and(|upgrade| upgrade.link.is_native(socket)) {
-            self.on_probe_event(event, ctx);
+            self.on_probe_event(&event, ctx);
         }
         if self.knows(socket) && !self.is_paused() {
             ControlFlow::Continue(())
@@ -155,9 +155,9 @@ impl Connection {
         }
     }
 
-    fn on_main_event(&mut self, event: WsEvent<'_>, ctx: &mut Context<Self>) {
+    fn on_main_event(&mut self, event: &WsEvent<'_>, ctx: &mut Context<Self>) {
         let revision = self.shared.outbox.revision;
-        let packet = match event {
+        let packet = match *event {
             WsEvent::Text(text) => decode_text(text, revision),
             WsEvent::Binary(bytes) => decode_binary(bytes, revision),
             WsEvent::Ping(data) => {
@@ -176,7 +176,7 @@ impl Connection {
         };
         match packet {
             Ok(packet) => self.on_packet(packet, ctx),
-            Err(error) => self.parse_error(error, ctx),
+            Err(error) => self.parse_error(&error, ctx),
         }
     }
 
@@ -250,7 +250,7 @@ impl Connection {
         }
     }
 
-    fn parse_error(&mut self, error: PacketError, ctx: &mut Context<Self>) {
+    fn parse_error(&mut self, error: &PacketError, ctx: &mut Context<Self>) {
         tracing::debug!(sid = %self.shared.sid, %error, "invalid packet");
         self.close(DisconnectReason::ParseError, true, ctx);
     }
@@ -279,9 +279,9 @@ impl Connection {
         }
     }
 
-    fn on_probe_event(&mut self, event: WsEvent<'_>, ctx: &mut Context<Self>) {
+    fn on_probe_event(&mut self, event: &WsEvent<'_>, ctx: &mut Context<Self>) {
         let Some(upgrade) = &mut self.upgrade else { return };
-        match event {
+        match *event {
             WsEvent::Text("2probe") if !upgrade.is_probed => {
                 upgrade.is_probed = true;
                 upgrade.link.send_direct(Bytes::from_static(b"\x81\x063probe"));
@@ -553,7 +553,7 @@ impl Handler<Post> for Connection {
             }
         };
         if let Err(error) = result {
-            self.parse_error(error, ctx);
+            self.parse_error(&error, ctx);
             let _ = post.answer.send(PostAnswer::Refused);
         } else if self.is_paused() && self.phase == Phase::Open {
             self.post = Some(post.answer);
@@ -702,9 +702,9 @@ impl Handler<EmbeddedEvent> for Connection {
             OwnedEvent::Gone(error) => return self.link_gone(is_main, *error, ctx),
         };
         if is_main {
-            self.on_main_event(event, ctx);
+            self.on_main_event(&event, ctx);
         } else {
-            self.on_probe_event(event, ctx);
+            self.on_probe_event(&event, ctx);
         }
     }
 }

@@ -205,7 +205,7 @@ async fn open(
         TransportKind::Polling => {
             engine.connections.insert(shared.clone());
             let open = engine.open.clone();
-            Connection::start(shared.clone(), move |handle| open(handle), None);
+            Connection::start(&shared, move |handle| open(handle), None);
             refuse_if_closing(&shared);
             polling::first(&shared, request)
         }
@@ -215,8 +215,7 @@ async fn open(
                 let engine = shared.engine.clone();
                 engine.connections.insert(shared.clone());
                 let open = engine.open.clone();
-                let first = Some(FirstLink::Native(stream, read));
-                Connection::start(shared.clone(), move |handle| open(handle), first);
+                Connection::start(&shared, move |handle| open(handle), Some(FirstLink::Native(stream, read)));
                 refuse_if_closing(&shared);
             })?
         }
@@ -224,11 +223,7 @@ async fn open(
             engine.connections.insert(shared.clone());
             let link = EmbeddedLink::new(shared.clone());
             let open = engine.open.clone();
-            Connection::start(
-                shared.clone(),
-                move |handle| open(handle),
-                Some(FirstLink::Embedded(link.clone())),
-            );
+            Connection::start(&shared, move |handle| open(handle), Some(FirstLink::Embedded(link.clone())));
             refuse_if_closing(&shared);
             link
         })

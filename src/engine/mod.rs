@@ -192,10 +192,6 @@ impl Engine {
         self.0.connections.len()
     }
 
-    pub(crate) fn ids(&self) -> &IdSource {
-        &self.0.ids
-    }
-
     /// Mounts the endpoint at its path.
     pub fn configure(&self, config: &mut web::ServiceConfig) {
         config.service(self.service());
@@ -240,7 +236,7 @@ impl std::fmt::Debug for Engine {
 }
 
 /// The CORS middleware that `config` asks for.
-fn cors(config: Option<&crate::config::CorsConfig>) -> actix_cors::Cors {
+pub(crate) fn cors(config: Option<&crate::config::CorsConfig>) -> actix_cors::Cors {
     use crate::config::Origins;
 
     let mut cors = actix_cors::Cors::default();
