@@ -1,1 +1,30 @@
 //! What Socket.IO nodes and external processes say to each other over NATS.
+//!
+//! # Layout
+//! Pure parts first (no tokio, no NATS), in the order in which a message meets them:
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`node`] | who a node is |
+//! | [`subject`] | which NATS subject carries what |
+//! | [`message`] | what nodes say, as values |
+//! | [`codec`] | the same as bytes |
+//! | [`fragment`] | messages larger than NATS takes |
+//! | [`sequence`] | numbers that show what was lost |
+//! | [`interest`] | which subjects this node needs |
+//!
+//! The wire is described in `PROTOCOL.md`. Nothing in this crate knows actix, and nothing in its tree may: external
+//! processes depend on it.
+
+pub mod node;
+pub mod subject;
+
+pub mod message;
+
+pub mod codec;
+
+pub mod fragment;
+
+pub mod sequence;
+
+pub mod interest;

@@ -1,0 +1,366 @@
+//! [`Envelope`] ↔ bytes: a version byte, a compact header, then packets and attachments as they are.
+//!
+//! Used by whoever publishes or receives node messages; the layout is in PROTOCOL.md. Decoding trusts nothing: a length is
+//! compared with what is left before anything is allocated, and what the bytes hold is shared, not copied. Pure.
+
+mod reader;
+mod writer;
+
+use bytes::Bytes;
+
+use crate::fragment::Fragment;
+use crate::message::{
+    Action, Announcement, Answer, Broadcast, Encoding, Envelope, Flags, Heartbeat, Membership, Message,
+    Payload, Request, Response, Settings, Socket, Target, WIRE_VERSION,
+};
+use crate::node::{Epoch, NodeId};
+use reader::Reader;
+use writer::Writer;
+
+/// Why bytes are no message of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// Another version than [`WIRE_VERSION`]: the sender is newer or older, or it is no node.
+    #[error("wire version {0} instead of {WIRE_VERSION}")]
+    Version(u8),
+    /// A kind of message, request or answer that this version does not know.
+    #[error("unknown {what} {value}")]
+    Unknown {
+        /// What it is the number of.
+        what: &'static str,
+        /// The number.
+        value: u8,
+    },
+    /// It ends too early, or a length in it is larger than what is left.
+    #[error("the message is cut short")]
+    Truncated,
+    /// Something follows its end.
+    #[error("{0} bytes follow the message")]
+    Trailing(usize),
+    /// A text is not UTF-8.
+    #[error("a name is not UTF-8")]
+    Utf8,
+    /// A number is too large, or written longer than it needs to be.
+    #[error("a number is not written as it should be")]
+    Number,
+    /// The sender's id is none.
+    #[error("the sender has no valid node id")]
+    Sender,
+}
+
+/// What came on a subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decoded {
+    /// A whole message.
+    Whole(Envelope),
+    /// A part of one, for a [`Reassembly`](crate::fragment::Reassembly).
+    Fragment(Fragment),
+}
+
+mod kind {
+    pub(super) const JOINING: u8 = 1;
+    pub(super) const LEAVING: u8 = 2;
+    pub(super) const HEARTBEAT: u8 = 3;
+    pub(super) const BROADCAST: u8 = 4;
+    pub(super) const MEMBERSHIP: u8 = 5;
+    pub(super) const FENCE_REQUEST: u8 = 6;
+    pub(super) const FENCE_ANSWER: u8 = 7;
+    pub(super) const REQUEST: u8 = 8;
+    pub(super) const RESPONSE: u8 = 9;
+    pub(super) const FRAGMENT: u8 = 15;
+}
+
+/// The bytes of a message.
+pub fn encode(envelope: &Envelope) -> Bytes {
+    let mut w = Writer::default();
+    let kind = kind_of(&envelope.message);
+    header(&mut w, kind, envelope.from, envelope.epoch);
+    w.number(envelope.sequence);
+    match &envelope.message {
+        Message::Joining(announcement) => write_announcement(&mut w, announcement),
+        Message::Leaving => {}
+        Message::Heartbeat(heartbeat) => {
+            write_announcement(&mut w, &heartbeat.announcement);
+            w.number(heartbeat.sockets);
+            w.list(&heartbeat.sequences, |w, (subject, number)| {
+                w.text(subject);
+                w.number(*number);
+            });
+        }
+        Message::Broadcast(broadcast) => write_broadcast(&mut w, broadcast),
+        Message::Membership(membership) => {
+            w.text(&membership.namespace);
+            w.text(&membership.room);
+            w.number(membership.members);
+            w.byte(u8::from(membership.wants_answer));
+        }
+        Message::FenceRequest(nonce) | Message::FenceAnswer(nonce) => w.number(*nonce),
+        Message::Request(request) => write_request(&mut w, request),
+        Message::Response(response) => write_response(&mut w, response),
+    }
+    w.finish()
+}
+
+/// The bytes of a part of a message.
+pub(crate) fn encode_fragment(fragment: &Fragment) -> Bytes {
+    let mut w = Writer::default();
+    header(&mut w, kind::FRAGMENT, fragment.from, fragment.epoch);
+    w.number(fragment.id);
+    w.number(fragment.offset);
+    w.number(fragment.total);
+    w.rest(&fragment.bytes);
+    w.finish()
+}
+
+/// The message, or the part of one, that `bytes` are.
+///
+/// # Errors
+/// When they are anything else. Nothing is delivered then.
+pub fn decode(bytes: &Bytes) -> Result<Decoded, DecodeError> {
+    let mut r = Reader::new(bytes);
+    let version = r.byte()?;
+    if version != WIRE_VERSION {
+        return Err(DecodeError::Version(version));
+    }
+    let kind = r.byte()?;
+    let from = NodeId::parse(&r.take(8)?).map_err(|_| DecodeError::Sender)?;
+    let epoch = Epoch(r.fixed_u64()?);
+    if kind == kind::FRAGMENT {
+        let (id, offset, total) = (r.number()?, r.number()?, r.number()?);
+        return Ok(Decoded::Fragment(Fragment { from, epoch, id, offset, total, bytes: r.rest() }));
+    }
+    let sequence = r.number()?;
+    let message = match kind {
+        kind::JOINING => Message::Joining(read_announcement(&mut r)?),
+        kind::LEAVING => Message::Leaving,
+        kind::HEARTBEAT => Message::Heartbeat(Heartbeat {
+            announcement: read_announcement(&mut r)?,
+            sockets: r.number()?,
+            sequences: r.list(2, |r| Ok((r.text()?, r.number()?)))?,
+        }),
+        kind::BROADCAST => Message::Broadcast(read_broadcast(&mut r)?),
+        kind::MEMBERSHIP => Message::Membership(Membership {
+            namespace: r.text()?,
+            room: r.text()?,
+            members: r.number()?,
+            wants_answer: r.flag()?,
+        }),
+        kind::FENCE_REQUEST => Message::FenceRequest(r.number()?),
+        kind::FENCE_ANSWER => Message::FenceAnswer(r.number()?),
+        kind::REQUEST => Message::Request(read_request(&mut r)?),
+        kind::RESPONSE => Message::Response(read_response(&mut r)?),
+        value => return Err(DecodeError::Unknown { what: "message", value }),
+    };
+    match r.remaining() {
+        0 => Ok(Decoded::Whole(Envelope { from, epoch, sequence, message })),
+        left => Err(DecodeError::Trailing(left)),
+    }
+}
+
+fn kind_of(message: &Message) -> u8 {
+    match message {
+        Message::Joining(_) => kind::JOINING,
+        Message::Leaving => kind::LEAVING,
+        Message::Heartbeat(_) => kind::HEARTBEAT,
+        Message::Broadcast(_) => kind::BROADCAST,
+        Message::Membership(_) => kind::MEMBERSHIP,
+        Message::FenceRequest(_) => kind::FENCE_REQUEST,
+        Message::FenceAnswer(_) => kind::FENCE_ANSWER,
+        Message::Request(_) => kind::REQUEST,
+        Message::Response(_) => kind::RESPONSE,
+    }
+}
+
+fn header(w: &mut Writer, kind: u8, from: NodeId, epoch: Epoch) {
+    w.byte(WIRE_VERSION);
+    w.byte(kind);
+    w.rest(from.as_bytes());
+    w.rest(&epoch.0.to_be_bytes());
+}
+
+fn write_announcement(w: &mut Writer, announcement: &Announcement) {
+    w.number(u64::from(announcement.settings.buckets));
+    w.byte(announcement.settings.bucket_hash);
+    w.text(&announcement.name);
+}
+
+fn read_announcement(r: &mut Reader<'_>) -> Result<Announcement, DecodeError> {
+    let buckets = u32::try_from(r.number()?).map_err(|_| DecodeError::Number)?;
+    let settings = Settings { buckets, bucket_hash: r.byte()? };
+    Ok(Announcement { settings, name: r.text()? })
+}
+
+fn write_target(w: &mut Writer, target: &Target) {
+    w.text(&target.namespace);
+    w.list(&target.rooms, |w, room| w.text(room));
+    w.list(&target.except, |w, room| w.text(room));
+}
+
+fn read_target(r: &mut Reader<'_>) -> Result<Target, DecodeError> {
+    Ok(Target { namespace: r.text()?, rooms: r.list(1, Reader::text)?, except: r.list(1, Reader::text)? })
+}
+
+fn write_payload(w: &mut Writer, payload: &Payload) {
+    w.byte(match payload.encoding {
+        Encoding::Json => 0,
+        Encoding::MsgPack => 1,
+    });
+    w.bytes(&payload.body);
+    w.list(&payload.attachments, |w, attachment| w.bytes(attachment));
+}
+
+fn read_payload(r: &mut Reader<'_>) -> Result<Payload, DecodeError> {
+    let encoding = match r.byte()? {
+        0 => Encoding::Json,
+        1 => Encoding::MsgPack,
+        value => return Err(DecodeError::Unknown { what: "encoding", value }),
+    };
+    Ok(Payload { encoding, body: r.bytes()?, attachments: r.list(1, Reader::bytes)? })
+}
+
+const VOLATILE: u8 = 1;
+const COMPRESS: u8 = 2;
+const WANTS_ACK: u8 = 4;
+
+fn write_broadcast(w: &mut Writer, broadcast: &Broadcast) {
+    let bit = |is_set, flag| if is_set { flag } else { 0 };
+    w.number(broadcast.id);
+    write_target(w, &broadcast.target);
+    w.byte(
+        bit(broadcast.flags.volatile, VOLATILE)
+            | bit(broadcast.flags.compress, COMPRESS)
+            | bit(broadcast.ack.is_some(), WANTS_ACK),
+    );
+    if let Some(ack) = broadcast.ack {
+        w.number(ack);
+    }
+    write_payload(w, &broadcast.event);
+}
+
+fn read_broadcast(r: &mut Reader<'_>) -> Result<Broadcast, DecodeError> {
+    let id = r.number()?;
+    let target = read_target(r)?;
+    let flags = r.byte()?;
+    if flags & !(VOLATILE | COMPRESS | WANTS_ACK) != 0 {
+        return Err(DecodeError::Unknown { what: "flag in", value: flags });
+    }
+    let ack = if flags & WANTS_ACK != 0 { Some(r.number()?) } else { None };
+    let flags = Flags { volatile: flags & VOLATILE != 0, compress: flags & COMPRESS != 0 };
+    Ok(Broadcast { id, target, flags, ack, event: read_payload(r)? })
+}
+
+fn write_request(w: &mut Writer, request: &Request) {
+    w.number(request.id);
+    write_target(w, &request.target);
+    match &request.action {
+        Action::FetchSockets => w.byte(1),
+        Action::CountSockets => w.byte(2),
+        Action::Rooms => w.byte(3),
+        Action::Join(rooms) => {
+            w.byte(4);
+            w.list(rooms, |w, room| w.text(room));
+        }
+        Action::Leave(rooms) => {
+            w.byte(5);
+            w.list(rooms, |w, room| w.text(room));
+        }
+        Action::Disconnect(close) => {
+            w.byte(6);
+            w.byte(u8::from(*close));
+        }
+        Action::ServerSideEmit { event, wants_ack } => {
+            w.byte(7);
+            w.byte(u8::from(*wants_ack));
+            write_payload(w, event);
+        }
+    }
+}
+
+fn read_request(r: &mut Reader<'_>) -> Result<Request, DecodeError> {
+    let id = r.number()?;
+    let target = read_target(r)?;
+    let action = match r.byte()? {
+        1 => Action::FetchSockets,
+        2 => Action::CountSockets,
+        3 => Action::Rooms,
+        4 => Action::Join(r.list(1, Reader::text)?),
+        5 => Action::Leave(r.list(1, Reader::text)?),
+        6 => Action::Disconnect(r.flag()?),
+        7 => {
+            let wants_ack = r.flag()?;
+            Action::ServerSideEmit { event: read_payload(r)?, wants_ack }
+        }
+        value => return Err(DecodeError::Unknown { what: "request", value }),
+    };
+    Ok(Request { id, target, action })
+}
+
+fn write_response(w: &mut Writer, response: &Response) {
+    w.number(response.id);
+    w.byte(u8::from(response.is_last));
+    match &response.answer {
+        Answer::Done(sockets) => {
+            w.byte(1);
+            w.number(*sockets);
+        }
+        Answer::Refused(reason) => {
+            w.byte(2);
+            w.text(reason);
+        }
+        Answer::Sockets(sockets) => {
+            w.byte(3);
+            w.list(sockets, |w, socket| {
+                w.text(&socket.id);
+                w.list(&socket.rooms, |w, room| w.text(room));
+                w.bytes(&socket.handshake);
+                w.bytes(&socket.data);
+            });
+        }
+        Answer::Rooms(rooms) => {
+            w.byte(4);
+            w.list(rooms, |w, (room, members)| {
+                w.text(room);
+                w.number(*members);
+            });
+        }
+        Answer::ServerSideAck(payload) => {
+            w.byte(5);
+            write_payload(w, payload);
+        }
+        Answer::SocketAck { socket, answer } => {
+            w.byte(6);
+            w.text(socket);
+            w.byte(u8::from(answer.is_some()));
+            if let Some(payload) = answer {
+                write_payload(w, payload);
+            }
+        }
+    }
+}
+
+fn read_response(r: &mut Reader<'_>) -> Result<Response, DecodeError> {
+    let id = r.number()?;
+    let is_last = r.flag()?;
+    let answer = match r.byte()? {
+        1 => Answer::Done(r.number()?),
+        2 => Answer::Refused(r.text()?),
+        3 => Answer::Sockets(r.list(4, |r| {
+            let (id, rooms) = (r.text()?, r.list(1, Reader::text)?);
+            Ok(Socket { id, rooms, handshake: r.bytes()?, data: r.bytes()? })
+        })?),
+        4 => Answer::Rooms(r.list(2, |r| Ok((r.text()?, r.number()?)))?),
+        5 => Answer::ServerSideAck(read_payload(r)?),
+        6 => {
+            let socket = r.text()?;
+            let answer = if r.flag()? { Some(read_payload(r)?) } else { None };
+            Answer::SocketAck { socket, answer }
+        }
+        value => return Err(DecodeError::Unknown { what: "answer", value }),
+    };
+    Ok(Response { id, is_last, answer })
+}
+
+#[cfg(test)]
+#[path = "codec_tests.rs"]
+mod tests;

@@ -1,0 +1,186 @@
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn text() -> impl Strategy<Value = Arc<str>> {
+    prop_oneof![".{0,20}", Just(".*> \r\n\0".to_owned()), Just("é".repeat(5_000))].prop_map(Arc::from)
+}
+
+fn texts() -> impl Strategy<Value = Vec<Arc<str>>> {
+    prop::collection::vec(text(), 0..4)
+}
+
+fn blob() -> impl Strategy<Value = Bytes> {
+    prop::collection::vec(any::<u8>(), 0..300).prop_map(Bytes::from)
+}
+
+fn payload() -> impl Strategy<Value = Payload> {
+    let encoding = prop_oneof![Just(Encoding::Json), Just(Encoding::MsgPack)];
+    (encoding, blob(), prop::collection::vec(blob(), 0..4))
+        .prop_map(|(encoding, body, attachments)| Payload { encoding, body, attachments })
+}
+
+fn target() -> impl Strategy<Value = Target> {
+    (text(), texts(), texts()).prop_map(|(namespace, rooms, except)| Target { namespace, rooms, except })
+}
+
+fn announcement() -> impl Strategy<Value = Announcement> {
+    (text(), any::<u32>(), any::<u8>()).prop_map(|(name, buckets, bucket_hash)| Announcement {
+        name,
+        settings: Settings { buckets, bucket_hash },
+    })
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    prop_oneof![
+        Just(Action::FetchSockets),
+        Just(Action::CountSockets),
+        Just(Action::Rooms),
+        texts().prop_map(Action::Join),
+        texts().prop_map(Action::Leave),
+        any::<bool>().prop_map(Action::Disconnect),
+        (payload(), any::<bool>()).prop_map(|(event, wants_ack)| Action::ServerSideEmit { event, wants_ack }),
+    ]
+}
+
+fn answer() -> impl Strategy<Value = Answer> {
+    let socket = (text(), texts(), blob(), blob()).prop_map(|(id, rooms, handshake, data)| Socket {
+        id,
+        rooms,
+        handshake,
+        data,
+    });
+    prop_oneof![
+        any::<u64>().prop_map(Answer::Done),
+        text().prop_map(Answer::Refused),
+        prop::collection::vec(socket, 0..4).prop_map(Answer::Sockets),
+        prop::collection::vec((text(), any::<u64>()), 0..4).prop_map(Answer::Rooms),
+        payload().prop_map(Answer::ServerSideAck),
+        (text(), prop::option::of(payload()))
+            .prop_map(|(socket, answer)| Answer::SocketAck { socket, answer }),
+    ]
+}
+
+fn message() -> impl Strategy<Value = Message> {
+    let flags = (any::<bool>(), any::<bool>()).prop_map(|(volatile, compress)| Flags { volatile, compress });
+    prop_oneof![
+        announcement().prop_map(Message::Joining),
+        Just(Message::Leaving),
+        (announcement(), any::<u64>(), prop::collection::vec((text(), any::<u64>()), 0..4)).prop_map(
+            |(announcement, sockets, sequences)| Message::Heartbeat(Heartbeat {
+                announcement,
+                sockets,
+                sequences
+            })
+        ),
+        (any::<u64>(), target(), flags, prop::option::of(any::<u64>()), payload()).prop_map(
+            |(id, target, flags, ack, event)| Message::Broadcast(Broadcast { id, target, flags, ack, event })
+        ),
+        (text(), text(), any::<u64>(), any::<bool>()).prop_map(|(namespace, room, members, wants_answer)| {
+            Message::Membership(Membership { namespace, room, members, wants_answer })
+        }),
+        any::<u64>().prop_map(Message::FenceRequest),
+        any::<u64>().prop_map(Message::FenceAnswer),
+        (any::<u64>(), target(), action()).prop_map(|(id, target, action)| Message::Request(Request {
+            id,
+            target,
+            action
+        })),
+        (any::<u64>(), any::<bool>(), answer())
+            .prop_map(|(id, is_last, answer)| Message::Response(Response { id, is_last, answer })),
+    ]
+}
+
+fn envelope() -> impl Strategy<Value = Envelope> {
+    let from = prop::array::uniform8(prop::sample::select(b"AZaz09_-".as_slice()));
+    (from, any::<u64>(), any::<u64>(), message()).prop_map(|(from, epoch, sequence, message)| Envelope {
+        from: NodeId::parse(&from).expect("an id"),
+        epoch: Epoch(epoch),
+        sequence,
+        message,
+    })
+}
+
+fn heartbeat() -> Envelope {
+    let announcement =
+        Announcement { name: "n".into(), settings: Settings { buckets: 1024, bucket_hash: 1 } };
+    let heartbeat = Heartbeat { announcement, sockets: 300, sequences: vec![("sio.emit".into(), 5)] };
+    Envelope {
+        from: NodeId::parse(b"abcdefgh").expect("an id"),
+        epoch: Epoch(0x0102_0304_0506_0708),
+        sequence: 1,
+        message: Message::Heartbeat(heartbeat),
+    }
+}
+
+/// The example in PROTOCOL.md.
+#[test]
+fn the_layout_is_stable() {
+    let expected =
+        b"\x01\x03abcdefgh\x01\x02\x03\x04\x05\x06\x07\x08\x01\x80\x08\x01\x01n\xac\x02\x01\x08sio.emit\x05";
+    assert_eq!(&encode(&heartbeat())[..], expected);
+}
+
+#[test]
+fn what_is_no_message_is_refused_by_name() {
+    let good = encode(&heartbeat());
+    let changed = |at: usize, value: u8| {
+        let mut bytes = good.to_vec();
+        bytes[at] = value;
+        decode(&bytes.into())
+    };
+    assert_eq!(changed(0, 2), Err(DecodeError::Version(2)));
+    assert_eq!(changed(0, b'{'), Err(DecodeError::Version(b'{')));
+    assert_eq!(changed(1, 99), Err(DecodeError::Unknown { what: "message", value: 99 }));
+    assert_eq!(changed(2, b'.'), Err(DecodeError::Sender));
+    assert_eq!(changed(23, 0xff), Err(DecodeError::Utf8));
+    assert_eq!(changed(26, 0x7f), Err(DecodeError::Truncated), "more subjects than bytes");
+    assert_eq!(decode(&Bytes::new()), Err(DecodeError::Truncated));
+    let longer = [&good[..], b"xx"].concat();
+    assert_eq!(decode(&longer.into()), Err(DecodeError::Trailing(2)));
+    for end in 0..good.len() {
+        assert!(decode(&good.slice(..end)).is_err(), "cut at {end}");
+    }
+}
+
+#[test]
+fn numbers_have_one_form() {
+    for (bytes, expected) in [
+        (&b"\x00"[..], Ok(0)),
+        (b"\x7f", Ok(127)),
+        (b"\x80\x01", Ok(128)),
+        (b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", Ok(u64::MAX)),
+        (b"\x80\x00", Err(DecodeError::Number)),
+        (b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", Err(DecodeError::Number)),
+        (b"\x80", Err(DecodeError::Truncated)),
+    ] {
+        assert_eq!(Reader::new(&Bytes::from_static(bytes)).number(), expected, "{bytes:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read(envelope in envelope()) {
+        prop_assert_eq!(decode(&encode(&envelope)), Ok(Decoded::Whole(envelope)));
+    }
+
+    #[test]
+    fn garbage_is_refused_or_has_one_form(kind in 0u8..17, rest in prop::collection::vec(any::<u8>(), 0..300)) {
+        let bytes = Bytes::from([&[WIRE_VERSION, kind][..], b"abcdefgh", &rest].concat());
+        match decode(&bytes) {
+            Ok(Decoded::Whole(envelope)) => prop_assert_eq!(encode(&envelope), bytes),
+            Ok(Decoded::Fragment(fragment)) => prop_assert_eq!(encode_fragment(&fragment), bytes),
+            Err(_) => {}
+        }
+    }
+
+    #[test]
+    fn a_changed_byte_never_panics(envelope in envelope(), at in any::<prop::sample::Index>(), value in any::<u8>()) {
+        let mut bytes = encode(&envelope).to_vec();
+        let at = at.index(bytes.len());
+        bytes[at] = value;
+        let _ = decode(&bytes.into());
+    }
+}

@@ -1,0 +1,230 @@
+//! What nodes say to each other, as values. [`codec`](crate::codec) turns them into bytes and back.
+//!
+//! Pure: no tokio, no NATS.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::node::{Epoch, NodeId};
+
+/// The version of everything in this module on the wire. Nodes announce it, and refuse messages of another.
+pub const WIRE_VERSION: u8 = 1;
+
+/// A message with its sender.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    /// The node that published it.
+    pub from: NodeId,
+    /// The epoch of its numbering.
+    pub epoch: Epoch,
+    /// Its number among the sender's messages on the subject; see [`sequence`](crate::sequence).
+    pub sequence: u64,
+    /// What it says.
+    pub message: Message,
+}
+
+/// What a node says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Message {
+    /// On the control subject: the node has started, or come back. Live nodes answer with one to its inbox.
+    Joining(Announcement),
+    /// On the control subject: the node is about to stop.
+    Leaving,
+    /// On the control subject, every heartbeat interval.
+    Heartbeat(Heartbeat),
+    /// On a room's or the namespace's subject, or to the inbox of the one socket's owner.
+    Broadcast(Broadcast),
+    /// On a room's subject, or as an answer to an inbox.
+    Membership(Membership),
+    /// On the control subject: publish a [`FenceAnswer`](Self::FenceAnswer) on the sender's fence subject of this number.
+    FenceRequest(u64),
+    /// On a fence subject.
+    FenceAnswer(u64),
+    /// On the namespace's subject, or to an inbox.
+    Request(Request),
+    /// To the inbox of the node that asked.
+    Response(Response),
+}
+
+/// What every node of a cluster must agree on, and who says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// What people call the node.
+    pub name: Arc<str>,
+    /// How it maps rooms to subjects.
+    pub settings: Settings,
+}
+
+/// What must be the same on every node: with different values, broadcasts would be lost silently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How many buckets there are.
+    pub buckets: u32,
+    /// Which function chooses one: [`BUCKET_HASH`](crate::subject::BUCKET_HASH).
+    pub bucket_hash: u8,
+}
+
+/// A sign of life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// Who and how: a node that missed the joining learns it here.
+    pub announcement: Announcement,
+    /// How many sockets the node has.
+    pub sockets: u64,
+    /// The last sequence number on each subject used since the previous heartbeat.
+    pub sequences: Vec<(Arc<str>, u64)>,
+}
+
+/// Whom something is for: the members of any of `rooms` (everybody, if there is none) but those in `except`. A socket id is
+/// the name of a room with that socket.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Target {
+    /// The namespace, with its slash.
+    pub namespace: Arc<str>,
+    /// Members of any of these, or everybody.
+    pub rooms: Vec<Arc<str>>,
+    /// Not the members of any of these.
+    pub except: Vec<Arc<str>>,
+}
+
+/// How the arguments of an event are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// JSON, with attachments.
+    Json,
+    /// MessagePack, attachments inside.
+    MsgPack,
+}
+
+/// Arguments of an event or of an acknowledgement, already encoded. Neither looked into nor encoded again on the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payload {
+    /// How `body` is written.
+    pub encoding: Encoding,
+    /// The array.
+    pub body: Bytes,
+    /// What placeholders in `body` stand for.
+    pub attachments: Vec<Bytes>,
+}
+
+/// How a broadcast is delivered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// May be dropped for sockets that are not ready.
+    pub volatile: bool,
+    /// Compressed where the transport can.
+    pub compress: bool,
+}
+
+/// A packet for many sockets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broadcast {
+    /// Its number among the sender's broadcasts in this epoch: a node delivers it once, whichever subject brings it.
+    pub id: u64,
+    /// For whom.
+    pub target: Target,
+    /// How.
+    pub flags: Flags,
+    /// The request whose responses are the acknowledgements, if they are asked for.
+    pub ack: Option<u64>,
+    /// Event name and arguments.
+    pub event: Payload,
+}
+
+/// How many members a room has on the sending node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// The namespace of the room.
+    pub namespace: Arc<str>,
+    /// The room.
+    pub room: Arc<str>,
+    /// Members on the sending node: 0 when the room closed there.
+    pub members: u64,
+    /// Whether nodes that also hold the room should say so to the sender's inbox.
+    pub wants_answer: bool,
+}
+
+/// A question to one or more nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Its number among the sender's requests in this epoch.
+    pub id: u64,
+    /// Whom it concerns.
+    pub target: Target,
+    /// What to do or to tell.
+    pub action: Action,
+}
+
+/// What a [`Request`] asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Action {
+    /// Describe the target's sockets.
+    FetchSockets,
+    /// Count the target's sockets.
+    CountSockets,
+    /// Name the rooms of the namespace.
+    Rooms,
+    /// Put the target's sockets into these rooms.
+    Join(Vec<Arc<str>>),
+    /// Take the target's sockets out of these rooms.
+    Leave(Vec<Arc<str>>),
+    /// Disconnect the target's sockets from the namespace; `true`: close their connections.
+    Disconnect(bool),
+    /// Hand an event to the servers' own listeners.
+    ServerSideEmit {
+        /// Event name and arguments.
+        event: Payload,
+        /// Whether they acknowledge it.
+        wants_ack: bool,
+    },
+}
+
+/// An answer, or a part of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The number of the request, or of the broadcast's acknowledgements.
+    pub id: u64,
+    /// Whether this is the last of this node.
+    pub is_last: bool,
+    /// What it says.
+    pub answer: Answer,
+}
+
+/// What a [`Response`] says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Answer {
+    /// It is done, and concerned that many sockets.
+    Done(u64),
+    /// It was refused, and why.
+    Refused(Arc<str>),
+    /// Sockets of the target.
+    Sockets(Vec<Socket>),
+    /// Rooms, with how many members they have on the node.
+    Rooms(Vec<(Arc<str>, u64)>),
+    /// What the node's listener answered to a server-side emit.
+    ServerSideAck(Payload),
+    /// What a socket answered to a broadcast: None when it left, or its time was over.
+    SocketAck {
+        /// The socket.
+        socket: Arc<str>,
+        /// Its arguments.
+        answer: Option<Payload>,
+    },
+}
+
+/// A socket as other nodes see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Socket {
+    /// Its id.
+    pub id: Arc<str>,
+    /// The rooms it is in.
+    pub rooms: Vec<Arc<str>>,
+    /// Its handshake, as JSON.
+    pub handshake: Bytes,
+    /// Its data, as JSON; empty when it has none that can be shared.
+    pub data: Bytes,
+}
