@@ -9,9 +9,19 @@
 //! | [`subject`] | which NATS subject carries what |
 //! | [`message`] | what nodes say, as values |
 //! | [`codec`] | the same as bytes |
+//! | [`external`] | what external processes ask for, in JSON |
 //! | [`fragment`] | messages larger than NATS takes |
 //! | [`sequence`] | numbers that show what was lost |
 //! | [`interest`] | which subjects this node needs |
+//!
+//! Then what moves them:
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`bus`] | what carries messages, whatever it is |
+//! | [`memory`] | several nodes in one process |
+//! | [`scatter`] | a request to many nodes, and who did not answer |
+//! | [`fence`] | certainty that a subscription is known everywhere |
 //!
 //! The wire is described in `PROTOCOL.md`. Nothing in this crate knows actix, and nothing in its tree may: external
 //! processes depend on it.
@@ -23,8 +33,19 @@ pub mod message;
 
 pub mod codec;
 
+pub mod external;
+
 pub mod fragment;
 
 pub mod sequence;
 
 pub mod interest;
+
+pub mod bus;
+mod inbound;
+
+pub mod memory;
+
+pub mod scatter;
+
+pub mod fence;

@@ -1,0 +1,105 @@
+//! What carries messages between nodes, whatever it is: the in-process one of [`memory`](crate::memory), or NATS.
+//!
+//! Used by nodes and emitters. A bus is called from actors, so nothing here waits: what cannot be sent is refused or dropped,
+//! and counted.
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use crate::subject::Subject;
+
+/// A connection to the others. Whoever makes one gets the [`BusEvents`] with it.
+///
+/// One caller's calls take effect in their order: what is published after a subscription is published after it for the
+/// server, too.
+pub trait Bus: Send + Sync + 'static {
+    /// Publishes, without waiting: `Ok` means that the bus will try. The message is dropped when it becomes too old before it
+    /// can be sent; that is counted in [`BusEvent::Unsent`]. A subscriber of the same bus gets it, too.
+    ///
+    /// # Errors
+    /// When it is certain that the message will not be sent.
+    fn publish(&self, message: Publish) -> Result<(), PublishError>;
+
+    /// Subscribes, without waiting. Nothing happens when it is subscribed already. A subscription survives reconnects.
+    fn subscribe(&self, subject: Subject);
+
+    /// Unsubscribes, without waiting. A message that is on its way may still come.
+    fn unsubscribe(&self, subject: Subject);
+
+    /// The largest body that is taken now.
+    fn max_payload(&self) -> usize;
+
+    /// Whether others can be reached now, as far as is known.
+    fn is_connected(&self) -> bool;
+}
+
+/// What is to be published.
+#[derive(Clone, Debug)]
+pub struct Publish {
+    /// Where.
+    pub subject: Subject,
+    /// Where an answer is expected, if one is.
+    pub reply: Option<Subject>,
+    /// What.
+    pub body: Bytes,
+}
+
+impl Publish {
+    /// A message that expects no answer.
+    pub fn new(subject: Subject, body: Bytes) -> Self {
+        Self { subject, reply: None, body }
+    }
+}
+
+/// Why a message will not be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// Too much waits to be sent: the bus is away, or too slow.
+    #[error("too much waits to be sent")]
+    Full,
+    /// Larger than what the bus takes.
+    #[error("a message of {size} bytes, above the limit of {limit}")]
+    TooLarge {
+        /// Its size in bytes.
+        size: usize,
+        /// What is taken now.
+        limit: usize,
+    },
+    /// The bus has ended.
+    #[error("the bus is closed")]
+    Closed,
+}
+
+/// What a bus tells, in the order in which it happened. When nobody reads, events are dropped, and counted in a
+/// [`BusEvent::Lost`]: then [`Bus::is_connected`] tells what a dropped one may have told.
+pub type BusEvents = mpsc::Receiver<BusEvent>;
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BusEvent {
+    /// Others can be reached, for the first time or again. Messages may have been lost since the [`Disconnected`].
+    ///
+    /// [`Disconnected`]: Self::Disconnected
+    Connected,
+    /// Others cannot be reached.
+    Disconnected,
+    /// A message came.
+    Message(Received),
+    /// Messages came that could not be handed on, for this end was too slow. At least that many events.
+    Lost(u64),
+    /// Messages were dropped before they were sent, for they were too old or too many.
+    Unsent(u64),
+}
+
+/// A message that came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// The subscription it came for.
+    pub subject: Subject,
+    /// Where an answer is expected, as the sender wrote it: see [`Subject::reply`].
+    pub reply: Option<String>,
+    /// What it says.
+    pub body: Bytes,
+}

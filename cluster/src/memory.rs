@@ -1,0 +1,217 @@
+//! Several nodes in one process: a bus without a network, for a single node and for tests.
+//!
+//! Delivers at once and in order. It can be cut off like a real one: see [`MemoryBus::set_connected`].
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::bus::{Bus, BusEvent, BusEvents, Publish, PublishError, Received};
+use crate::inbound::Inbound;
+use crate::subject::Subject;
+
+/// What every NATS server takes unless configured otherwise.
+const MAX_PAYLOAD: usize = 1 << 20;
+
+/// How many events wait for one bus's reader.
+const CAPACITY: usize = 65_536;
+
+/// What the buses of one process share.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryHub {
+    members: Arc<Mutex<Members>>,
+}
+
+#[derive(Debug, Default)]
+struct Members {
+    next: u64,
+    buses: HashMap<u64, Member>,
+}
+
+#[derive(Debug)]
+struct Member {
+    inbound: Inbound,
+    subjects: HashSet<Subject>,
+    is_connected: bool,
+}
+
+impl MemoryHub {
+    /// A new bus, connected to all others of this hub. It leaves when it is dropped.
+    pub fn connect(&self) -> (MemoryBus, BusEvents) {
+        let (inbound, events) = Inbound::new(CAPACITY);
+        inbound.tell(BusEvent::Connected);
+        let mut members = self.lock();
+        let id = members.next;
+        members.next += 1;
+        members.buses.insert(id, Member { inbound, subjects: HashSet::new(), is_connected: true });
+        (MemoryBus { hub: self.clone(), id }, events)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Members> {
+        // Nothing is half done when a holder panics.
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One node's end of a [`MemoryHub`].
+#[derive(Debug)]
+pub struct MemoryBus {
+    hub: MemoryHub,
+    id: u64,
+}
+
+impl MemoryBus {
+    /// Cuts this bus off, or connects it again. What is published meanwhile by it is refused, by others lost for it.
+    pub fn set_connected(&self, is_connected: bool) {
+        self.with(|member| {
+            if member.is_connected != is_connected {
+                member.is_connected = is_connected;
+                let event = if is_connected { BusEvent::Connected } else { BusEvent::Disconnected };
+                member.inbound.tell(event);
+            }
+        });
+    }
+
+    fn with(&self, change: impl FnOnce(&mut Member)) {
+        if let Some(member) = self.hub.lock().buses.get_mut(&self.id) {
+            change(member);
+        }
+    }
+}
+
+impl Bus for MemoryBus {
+    fn publish(&self, message: Publish) -> Result<(), PublishError> {
+        let size = message.body.len();
+        if size > MAX_PAYLOAD {
+            return Err(PublishError::TooLarge { size, limit: MAX_PAYLOAD });
+        }
+        let members = self.hub.lock();
+        if !members.buses.get(&self.id).is_some_and(|member| member.is_connected) {
+            return Err(PublishError::Full);
+        }
+        let reply = message.reply.map(|reply| reply.as_str().to_owned());
+        let received = Received { subject: message.subject, reply, body: message.body };
+        for member in members.buses.values() {
+            if member.is_connected && member.subjects.contains(&received.subject) {
+                member.inbound.tell(BusEvent::Message(received.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    fn subscribe(&self, subject: Subject) {
+        self.with(|member| _ = member.subjects.insert(subject));
+    }
+
+    fn unsubscribe(&self, subject: Subject) {
+        self.with(|member| _ = member.subjects.remove(&subject));
+    }
+
+    fn max_payload(&self) -> usize {
+        MAX_PAYLOAD
+    }
+
+    fn is_connected(&self) -> bool {
+        self.hub.lock().buses.get(&self.id).is_some_and(|member| member.is_connected)
+    }
+}
+
+impl Drop for MemoryBus {
+    fn drop(&mut self) {
+        self.hub.lock().buses.remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::subject::Subjects;
+
+    fn publish(bus: &impl Bus, subject: &Subject, body: &'static str) -> Result<(), PublishError> {
+        bus.publish(Publish::new(subject.clone(), Bytes::from_static(body.as_bytes())))
+    }
+
+    fn received(events: &mut BusEvents) -> Option<BusEvent> {
+        events.try_recv().ok()
+    }
+
+    fn message(subject: &Subject, body: &'static str) -> Option<BusEvent> {
+        let body = Bytes::from_static(body.as_bytes());
+        Some(BusEvent::Message(Received { subject: subject.clone(), reply: None, body }))
+    }
+
+    #[test]
+    fn subscribers_get_it_once_and_the_sender_too() {
+        let subjects = Subjects::default();
+        let (hub, subject) = (MemoryHub::default(), subjects.emit());
+        let (one, mut of_one) = hub.connect();
+        let (two, mut of_two) = hub.connect();
+        let (_three, mut of_three) = hub.connect();
+        for events in [&mut of_one, &mut of_two, &mut of_three] {
+            assert_eq!(received(events), Some(BusEvent::Connected));
+        }
+        one.subscribe(subject.clone());
+        two.subscribe(subject.clone());
+        two.subscribe(subject.clone());
+        assert_eq!(publish(&one, subject, "a"), Ok(()));
+        assert_eq!(publish(&one, subjects.control(), "b"), Ok(()));
+        assert_eq!(received(&mut of_one), message(subject, "a"));
+        assert_eq!(received(&mut of_two), message(subject, "a"));
+        assert_eq!(
+            [received(&mut of_one), received(&mut of_two), received(&mut of_three)],
+            [None, None, None]
+        );
+        two.unsubscribe(subject.clone());
+        assert_eq!(publish(&one, subject, "c"), Ok(()));
+        assert_eq!(received(&mut of_two), None);
+        drop(one);
+        assert_eq!(publish(&two, subject, "d"), Ok(()), "nobody listens");
+    }
+
+    #[test]
+    fn a_bus_that_is_cut_off_says_so_and_hears_nothing() {
+        let subjects = Subjects::default();
+        let (hub, subject) = (MemoryHub::default(), subjects.emit());
+        let (one, _events) = hub.connect();
+        let (two, mut events) = hub.connect();
+        two.subscribe(subject.clone());
+        two.set_connected(false);
+        two.set_connected(false);
+        assert!(!two.is_connected() && one.is_connected());
+        assert_eq!(publish(&one, subject, "lost"), Ok(()));
+        assert_eq!(publish(&two, subject, "refused"), Err(PublishError::Full));
+        two.set_connected(true);
+        assert_eq!(publish(&one, subject, "heard"), Ok(()));
+        let heard: Vec<_> = std::iter::from_fn(|| received(&mut events)).collect();
+        let [connected, disconnected] = [BusEvent::Connected, BusEvent::Disconnected];
+        let expected = [connected.clone(), disconnected, connected, message(subject, "heard").expect("one")];
+        assert_eq!(heard, expected);
+    }
+
+    #[test]
+    fn what_a_slow_reader_loses_is_counted() {
+        let subjects = Subjects::default();
+        let (hub, subject) = (MemoryHub::default(), subjects.emit());
+        let (bus, mut events) = hub.connect();
+        bus.subscribe(subject.clone());
+        for _ in 0..CAPACITY + 9 {
+            assert_eq!(publish(&bus, subject, "x"), Ok(()));
+        }
+        for _ in 0..CAPACITY {
+            assert!(received(&mut events).is_some());
+        }
+        assert_eq!(received(&mut events), None);
+        assert_eq!(publish(&bus, subject, "y"), Ok(()));
+        assert_eq!(received(&mut events), Some(BusEvent::Lost(10)), "Connected took one place");
+        assert_eq!(received(&mut events), message(subject, "y"));
+    }
+
+    #[test]
+    fn a_body_above_the_limit_is_refused() {
+        let (bus, _events) = MemoryHub::default().connect();
+        let body = Bytes::from(vec![0; bus.max_payload() + 1]);
+        let refused = bus.publish(Publish::new(Subjects::default().emit().clone(), body));
+        assert_eq!(refused, Err(PublishError::TooLarge { size: MAX_PAYLOAD + 1, limit: MAX_PAYLOAD }));
+    }
+}
