@@ -27,6 +27,8 @@ const SLOW_GRACE: Duration = Duration::from_millis(100);
 /// How long a closed polling session waits for the poll that fetches its last packets.
 const CLOSING_GRACE: Duration = Duration::from_secs(30);
 
+/// The same when the server stops: a client that is there polls again at once.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 /// How long a session that its client closed waits for a poll that was under way.
 const LAST_POLL: Duration = Duration::from_secs(1);
 /// Websocket pings that a websocket may send before it has taken over. Their answers go past the outbox and its bound.
@@ -470,7 +472,11 @@ impl Connection {
             self.gone(ctx);
         } else {
             // The next poll takes the rest and the CLOSE packet. A client that closed may have one on its way.
-            let grace = if reason == DisconnectReason::TransportClose { LAST_POLL } else { CLOSING_GRACE };
+            let grace = match reason {
+                DisconnectReason::TransportClose => LAST_POLL,
+                DisconnectReason::ServerShuttingDown => SHUTDOWN_GRACE,
+                _ => CLOSING_GRACE,
+            };
             ctx.run_later(grace, |connection, ctx| connection.gone(ctx));
         }
     }
