@@ -1,4 +1,5 @@
-//! Every example, run as a user runs it: its own process, real sockets.
+//! Every example, run as a user runs it: its own process, real sockets. And what the README says of defaults.
+#![allow(clippy::unwrap_used)]
 
 use std::env::consts::EXE_SUFFIX;
 use std::io::{Read as _, Write as _};
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+use actix_socketio::config::{Config, EngineConfig};
 use serde_json::{Value, json};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -193,4 +195,46 @@ fn tokio_main() {
     assert_eq!(client.ask("double", &json!(21)), 42);
     let first = client.expect("tick")[0].as_u64().unwrap();
     assert_eq!(client.expect("tick"), json!([first + 1]));
+}
+
+/// `1,000,000`
+fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+    groups.join(",")
+}
+
+#[test]
+fn the_readme_names_the_defaults() {
+    let readme = include_str!("../README.md");
+    let (engine, socketio) = (EngineConfig::default(), Config::default());
+    let seconds = |time: Duration| format!("{} s", time.as_secs());
+    let mebibytes = |bytes: usize| format!("{} MiB", bytes / 1024 / 1024);
+    for (field, default) in [
+        (
+            "EngineConfig::ping_interval` + `ping_timeout",
+            seconds(engine.ping_interval) + " + " + &seconds(engine.ping_timeout),
+        ),
+        ("EngineConfig::upgrade_timeout", seconds(engine.upgrade_timeout)),
+        ("EngineConfig::max_http_buffer_size", thousands(engine.max_http_buffer_size)),
+        ("EngineConfig::max_packets_per_post", thousands(engine.max_packets_per_post)),
+        ("EngineConfig::max_packets_per_poll", thousands(engine.max_packets_per_poll)),
+        ("EngineConfig::max_fragments", thousands(engine.max_fragments)),
+        ("EngineConfig::body_timeout", seconds(engine.body_timeout)),
+        ("EngineConfig::outbox_bytes", mebibytes(engine.outbox_bytes)),
+        ("EngineConfig::outbox_age", seconds(engine.outbox_age)),
+        ("EngineConfig::inbox_bytes", mebibytes(engine.inbox_bytes)),
+        ("EngineConfig::http_compression", format!("from {}", thousands(engine.http_compression.unwrap()))),
+        ("Config::connect_timeout", seconds(socketio.connect_timeout)),
+        ("Config::ack_timeout", seconds(socketio.ack_timeout)),
+        ("Config::max_pending_acks", thousands(socketio.max_pending_acks)),
+        ("Config::max_attachments", socketio.max_attachments.to_string()),
+        ("Config::max_packet_bytes", thousands(socketio.max_packet_bytes)),
+        ("Config::packet_timeout", seconds(socketio.packet_timeout)),
+        ("Config::max_namespaces", thousands(socketio.max_namespaces)),
+    ] {
+        let row = format!("| `{field}` | {default} ");
+        assert!(readme.contains(&row), "{row}");
+    }
+    assert_eq!(engine.max_connections, None);
 }
