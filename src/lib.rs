@@ -40,6 +40,7 @@ mod server;
 mod service;
 mod socket;
 mod socket_data;
+pub mod test;
 
 pub use crate::ack::{Ack, AckStream, Answer, BroadcastAcks};
 pub use crate::broadcast_operator::{BroadcastOperator, FetchedSockets, RemoteSocket, RoomNames};

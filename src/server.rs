@@ -247,7 +247,8 @@ impl SocketIo {
 
     broadcasting!();
 
-    /// The namespace of that name, made if there is none.
+    /// The namespace of that name, made if there is none: if a [pattern](Self::of_pattern) matches it, as its child,
+    /// which has its handlers in common with all children of the pattern.
     pub fn of(&self, name: &str) -> Namespace {
         Namespace(self.namespaces.of(name))
     }
@@ -288,6 +289,10 @@ impl SocketIo {
     /// A value given to [`SocketIoBuilder::state`].
     pub fn state<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         self.core.state()
+    }
+
+    pub(crate) fn parser(&self) -> Parser {
+        self.core.config.parser
     }
 
     pub(crate) fn number(&self) -> usize {

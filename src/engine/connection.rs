@@ -459,7 +459,10 @@ impl Connection {
         let nothing_to_fetch = self.shared.outbox.close(discard || code.is_none(), last);
         match self.main.take() {
             Some(Link::Native(socket)) => socket.finish(code.is_some()),
-            Some(Link::Embedded(link)) => link.finish(code.is_some()),
+            Some(Link::Embedded(link)) => {
+                link.set_reason(reason);
+                link.finish(code.is_some());
+            }
             None => {}
         }
         let is_polite = !discard && code.is_some();

@@ -12,6 +12,7 @@ use super::frame::{OpCode, write_frame};
 use super::handle::Shared;
 use super::native::NativeSocket;
 use super::outbox::Outbox;
+use crate::disconnect_reason::DisconnectReason;
 
 /// Received bytes that may be on their way to the connection's thread; then reading waits.
 const MAX_IN_FLIGHT: usize = 256 * 1024;
@@ -79,6 +80,8 @@ struct State {
     is_finishing: bool,
     is_paused: bool,
     in_flight: usize,
+    /// Why the connection ended, once it has.
+    reason: Option<DisconnectReason>,
     /// The task of the websocket: its response body and its reader are one.
     task: Option<Waker>,
 }
@@ -122,6 +125,16 @@ impl EmbeddedLink {
                 state.direct.clear();
             }
         });
+    }
+
+    /// The connection has ended.
+    pub(super) fn set_reason(&self, reason: DisconnectReason) {
+        self.lock().reason = Some(reason);
+    }
+
+    /// Why the connection ended, once it has.
+    pub(super) fn reason(&self) -> Option<DisconnectReason> {
+        self.lock().reason
     }
 
     /// Stops or resumes reading.
