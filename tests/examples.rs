@@ -4,7 +4,6 @@
 use std::env::consts::EXE_SUFFIX;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -23,7 +22,9 @@ impl Example {
     /// Builds it if a full test run has not done so already, starts it on a free port and waits until it accepts
     /// connections.
     fn start(name: &str) -> Self {
-        let folder = PathBuf::from(env!("CARGO_BIN_EXE_actix-socketio")).parent().unwrap().join("examples");
+        // This test is `target/<profile>/deps/examples-<hash>`.
+        let test = std::env::current_exe().unwrap();
+        let folder = test.ancestors().nth(2).unwrap().join("examples");
         let program = folder.join(format!("{name}{EXE_SUFFIX}"));
         if !program.exists() {
             let cargo = Command::new(env!("CARGO")).args(["build", "--example", name]).status().unwrap();
@@ -237,4 +238,11 @@ fn the_readme_names_the_defaults() {
         assert!(readme.contains(&row), "{row}");
     }
     assert_eq!(engine.max_connections, None);
+}
+
+#[test]
+fn the_readme_begins_with_the_chat() {
+    let example = include_str!("../examples/chat.rs");
+    let (begin, end) = (example.find("use actix_socketio").unwrap(), example.find("    let port").unwrap());
+    assert!(include_str!("../README.md").contains(&example[begin..end]));
 }
