@@ -32,7 +32,8 @@ pub struct EngineConfig {
     pub max_http_buffer_size: usize,
     /// Packets in one POST; more close the session. Default 10,000.
     pub max_packets_per_post: usize,
-    /// Packets in the answer of one poll; the rest waits for the next. Default 10,000.
+    /// Packets in the answer of one poll, attachments counted; the rest waits for the next poll (a packet is not
+    /// separated from its attachments). Default 16: clients of python-engineio refuse more.
     pub max_packets_per_poll: usize,
     /// Frames of one fragmented websocket message; more close the session. Default 1,024.
     pub max_fragments: usize,
@@ -70,7 +71,7 @@ impl Default for EngineConfig {
             upgrade_timeout: Duration::from_secs(10),
             max_http_buffer_size: 1_000_000,
             max_packets_per_post: 10_000,
-            max_packets_per_poll: 10_000,
+            max_packets_per_poll: 16,
             max_fragments: 1_024,
             body_timeout: Duration::from_secs(20),
             outbox_bytes: 1024 * 1024,

@@ -1,2 +1,7 @@
-//! The deployable node.
-fn main() {}
+//! The deployable node: `actix-socketio --help`.
+
+mod node;
+
+fn main() -> std::process::ExitCode {
+    node::main()
+}

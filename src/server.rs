@@ -4,6 +4,7 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use actix_web::{HttpRequest, web};
 
 use crate::broadcast_operator::{BroadcastOperator, broadcasting};
 use crate::client::Client;
+use crate::client_files::ClientFiles;
 use crate::config::{Config, ConfigError, CookieConfig, CorsConfig, EngineConfig};
 use crate::disconnect_reason::DisconnectReason;
 use crate::engine::{ConnectionError, Engine, EngineBuilder};
@@ -35,6 +37,7 @@ pub struct SocketIo {
     core: Arc<Core>,
     namespaces: Arc<Namespaces>,
     engine: Engine,
+    client_files: Option<ClientFiles>,
 }
 
 /// Builds a [`SocketIo`].
@@ -42,13 +45,14 @@ pub struct SocketIoBuilder {
     config: Config,
     engine: EngineBuilder,
     states: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    client_files: Option<PathBuf>,
 }
 
 impl Default for SocketIoBuilder {
     fn default() -> Self {
         let mut engine = EngineBuilder::default();
         engine.config_mut().path = "/socket.io/".to_owned();
-        Self { config: Config::default(), engine, states: HashMap::new() }
+        Self { config: Config::default(), engine, states: HashMap::new(), client_files: None }
     }
 }
 
@@ -171,6 +175,15 @@ impl SocketIoBuilder {
         self
     }
 
+    /// Serves the browser client beside the endpoint, as `/socket.io/socket.io.js`, `socket.io.min.js`,
+    /// `socket.io.esm.min.js` and `socket.io.msgpack.min.js` with their source maps, from the folder of the npm
+    /// package `socket.io-client` (or its `dist`). The files are read once, when the server is built; one that is
+    /// not there is answered 404. Without this call there are none.
+    pub fn client_files(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.client_files = Some(folder.into());
+        self
+    }
+
     /// The server, or what is wrong with its options.
     pub fn try_build(self) -> Result<SocketIo, ConfigError> {
         let node = NodeToken::random();
@@ -186,7 +199,8 @@ impl SocketIoBuilder {
             .node(node)
             .on_handshake(move |request| remember_app(number, request))
             .build(move |connection| Box::new(Client::open(connection, of_client.clone())))?;
-        Ok(SocketIo { core, namespaces, engine })
+        let client_files = self.client_files.map(|folder| ClientFiles::read(&folder));
+        Ok(SocketIo { core, namespaces, engine, client_files })
     }
 
     /// The server.
@@ -224,7 +238,7 @@ impl SocketIo {
         let engine = socket.connection().engine();
         // The engine of a connection owns the namespaces.
         let namespaces = namespace.directory().unwrap_or_else(|| Namespaces::new(core.clone()));
-        Self { core, namespaces, engine }
+        Self { core, namespaces, engine, client_files: None }
     }
 
     fn operator(&self) -> BroadcastOperator {
@@ -298,6 +312,10 @@ impl SocketIo {
     /// Mounts the server into an Actix `App` (or a scope of it) at its path, with the embedded websocket transport.
     pub fn configure(&self, config: &mut web::ServiceConfig) {
         self.engine.configure(config);
+        if let Some(files) = &self.client_files {
+            let options = self.engine.config();
+            files.configure(config, &options.path, options.cors.as_ref());
+        }
     }
 
     /// An HTTP server for an `App` factory (which calls [`configure`](Self::configure) itself), with the native

@@ -221,6 +221,17 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     }
 }
 
+/// Waits for SIGINT or SIGTERM; for ever if they cannot be listened to.
+pub(crate) async fn stopped_by_signal() {
+    match stop_signal() {
+        Ok(signal) => signal.await,
+        Err(error) => {
+            tracing::error!(%error, "cannot listen to signals");
+            std::future::pending().await
+        }
+    }
+}
+
 fn add<F, I, S, B>(
     builder: ServerBuilder,
     listener: TcpListener,

@@ -374,7 +374,7 @@ impl Socket {
             && let Some(hub) = namespace.hubs().here()
         {
             let slot = self.0.slot.load(Ordering::Acquire);
-            hub.join(namespace.number, slot, room, &namespace.rooms, || Watcher::new(namespace));
+            hub.join(namespace.number, slot, room, &namespace.rooms, || Watcher::of(namespace));
         }
     }
 

@@ -11,7 +11,7 @@ use actix_socketio::config::{Config, CorsConfig, EngineConfig, Origins};
 use actix_socketio::engine::{ConnectionHandle, ConnectionHandler, Engine, Incoming};
 use actix_socketio::protocol::Parser;
 use actix_socketio::{
-    Args, Data, DisconnectReason, Namespace, Refusal, Reply, Socket, SocketIo, State, concurrent,
+    Args, Data, DisconnectReason, Namespace, Refusal, Reply, Socket, SocketIo, State, concurrent, embed,
 };
 use actix_web::{App, HttpServer};
 use serde::Deserialize;
@@ -240,6 +240,13 @@ fn engine_config(path: &str) -> EngineConfig {
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    // Silent unless RUST_LOG says otherwise; stdout has the one line that others wait for.
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "off".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+
+    if std::env::var_os("NATS_URL").is_some() {
+        return Err("NATS_URL is set, but this is a single node: it cannot join a cluster".into());
+    }
     let mut config = Config::default();
     config.connect_timeout = Duration::from_millis(variable("CONNECT_TIMEOUT", 45_000));
     config.parser = match &*variable("PARSER", "default".to_owned()) {
@@ -268,12 +275,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = ("127.0.0.1", port);
     match &*variable("TRANSPORT", "native".to_owned()) {
         "native" => {
-            let server = io.server(app).workers(workers).bind(address)?;
+            let server =
+                io.server(app).workers(workers).shutdown_timeout(Duration::from_secs(1)).bind(address)?;
             println!("listening on http://{}", server.addresses()[0]);
             server.run().await?;
         }
         "embedded" => {
-            let server = HttpServer::new(app).workers(workers).h1_allow_half_closed(false).bind(address)?;
+            let server =
+                embed(HttpServer::new(app), &io).workers(workers).shutdown_timeout(1).bind(address)?;
             println!("listening on http://{}", server.addrs()[0]);
             server.run().await?;
         }

@@ -314,13 +314,6 @@ impl Hub {
         self.inner.borrow_mut().each(namespace, target, |entry| selected.push(entry.local.clone()));
         selected
     }
-
-    /// How many members a room has here.
-    pub(crate) fn room_size(&self, namespace: u32, room: &str) -> usize {
-        let inner = self.inner.borrow();
-        let members = inner.namespaces.get(&namespace);
-        members.and_then(|members| members.rooms.get(room)).map_or(0, HashSet::len)
-    }
 }
 
 /// Whether it was a member.
@@ -417,7 +410,9 @@ impl Handler<Deliver> for HubActor {
 /// Runs something on the hub's thread.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Visit(Box<dyn FnOnce(&Rc<Hub>) + Send>);
+struct Visit(Errand);
+
+type Errand = Box<dyn FnOnce(&Rc<Hub>) + Send>;
 
 impl Handler<Visit> for HubActor {
     type Result = ();

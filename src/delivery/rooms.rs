@@ -90,11 +90,6 @@ impl Rooms {
         }
     }
 
-    /// Whether the room has members.
-    pub(crate) fn contains(&self, room: &str) -> bool {
-        self.lock().contains_key(room)
-    }
-
     /// The names of all rooms with members.
     pub(crate) fn names(&self) -> Vec<RoomName> {
         self.lock().keys().cloned().collect()

@@ -29,6 +29,8 @@ const CLOSING_GRACE: Duration = Duration::from_secs(30);
 
 /// How long a session that its client closed waits for a poll that was under way.
 const LAST_POLL: Duration = Duration::from_secs(1);
+/// Websocket pings that a websocket may send before it has taken over. Their answers go past the outbox and its bound.
+const MAX_PROBE_PINGS: u32 = 64;
 
 /// See the module's documentation.
 pub(crate) struct Connection {
@@ -52,6 +54,7 @@ pub(crate) struct Connection {
 struct Upgrade {
     link: Link,
     is_probed: bool,
+    pings: u32,
     timeout: SpawnHandle,
 }
 
@@ -74,14 +77,14 @@ pub(super) enum PostAnswer {
 impl Connection {
     /// Starts a session on this thread. `first` is the websocket it begins on, if it does not begin on polling.
     pub(super) fn start(
-        shared: Arc<Shared>,
+        shared: &Arc<Shared>,
         open: impl FnOnce(ConnectionHandle) -> Box<dyn ConnectionHandler>,
         first: Option<FirstLink>,
     ) -> ConnectionHandle {
         let handle = ConnectionHandle(shared.clone());
         let now = Instant::now();
         let config = &shared.engine.config;
-        shared.push(Out::Open(open_packet(&shared)), false, now);
+        shared.push(Out::Open(open_packet(shared)), false, now);
         let expires_at = now + config.ping_interval + config.ping_timeout;
         shared.set_expiry(Some(expires_at));
         let address = Self::create(|ctx| {
@@ -173,7 +176,7 @@ impl Connection {
         };
         match packet {
             Ok(packet) => self.on_packet(packet, ctx),
-            Err(error) => self.parse_error(error, ctx),
+            Err(error) => self.parse_error(&error, ctx),
         }
     }
 
@@ -247,7 +250,7 @@ impl Connection {
         }
     }
 
-    fn parse_error(&mut self, error: PacketError, ctx: &mut Context<Self>) {
+    fn parse_error(&mut self, error: &PacketError, ctx: &mut Context<Self>) {
         tracing::debug!(sid = %self.shared.sid, %error, "invalid packet");
         self.close(DisconnectReason::ParseError, true, ctx);
     }
@@ -263,7 +266,7 @@ impl Connection {
             tracing::debug!(sid = %connection.shared.sid, "upgrade timeout");
             connection.abandon_upgrade(ctx);
         });
-        self.upgrade = Some(Upgrade { link, is_probed: false, timeout });
+        self.upgrade = Some(Upgrade { link, is_probed: false, pings: 0, timeout });
     }
 
     /// The websocket goes, polling goes on and may be upgraded again.
@@ -286,7 +289,8 @@ impl Connection {
                 self.shared.outbox.set_probing(true);
             }
             WsEvent::Text("5") if upgrade.is_probed => self.finish_upgrade(ctx),
-            WsEvent::Ping(data) => {
+            WsEvent::Ping(data) if upgrade.pings < MAX_PROBE_PINGS => {
+                upgrade.pings += 1;
                 let mut frame = Vec::with_capacity(data.len() + 2);
                 write_frame(&mut frame, super::frame::OpCode::Pong, data);
                 upgrade.link.send_direct(frame.into());
@@ -358,17 +362,7 @@ impl Connection {
             // After the ping is out, the next moment to look is the one at which a pong would make it due again.
             at = at.min(self.next_ping);
         }
-        if let Some(deadline) = self.handler.deadline() {
-            at = at.min(deadline);
-        }
-        self.timer_at = Some(at);
-        let delay = at.saturating_duration_since(Instant::now());
-        ctx.run_later(delay, move |connection, ctx| {
-            // A timer that was armed for a later moment than a newer one has nothing to do.
-            if connection.timer_at == Some(at) {
-                connection.on_timer(ctx);
-            }
-        });
+        self.arm_at(at, ctx);
     }
 
     fn on_timer(&mut self, ctx: &mut Context<Self>) {
@@ -406,9 +400,12 @@ impl Connection {
         self.arm(ctx);
     }
 
+    /// Arms the timer for `at`, or for the deadline of the layer above if that comes first.
     fn arm_at(&mut self, at: Instant, ctx: &mut Context<Self>) {
+        let at = self.handler.deadline().map_or(at, |deadline| at.min(deadline));
         self.timer_at = Some(at);
         ctx.run_later(at.saturating_duration_since(Instant::now()), move |connection, ctx| {
+            // A timer that was armed for a later moment than a newer one has nothing to do.
             if connection.timer_at == Some(at) {
                 connection.on_timer(ctx);
             }
@@ -559,7 +556,7 @@ impl Handler<Post> for Connection {
             }
         };
         if let Err(error) = result {
-            self.parse_error(error, ctx);
+            self.parse_error(&error, ctx);
             let _ = post.answer.send(PostAnswer::Refused);
         } else if self.is_paused() && self.phase == Phase::Open {
             self.post = Some(post.answer);

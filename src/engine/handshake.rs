@@ -13,13 +13,14 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 
-use super::connection::{Connection, FirstLink, Probe, Settle};
+use super::connection::{Close, Connection, FirstLink, Probe, Settle};
 use super::handle::{Shared, TransportKind};
 use super::link::{EmbeddedLink, Link};
 use super::native::{NativeSocket, NativeStream};
 use super::packet::Revision;
 use super::request::HandshakeRequest;
 use super::{EngineInner, polling, query, websocket};
+use crate::disconnect_reason::DisconnectReason;
 
 /// Why a request was refused: the codes of the reference server, and what it answers them with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -187,7 +188,8 @@ async fn open(
         TransportKind::Polling => {
             engine.connections.insert(shared.clone());
             let open = engine.open.clone();
-            Connection::start(shared.clone(), move |handle| open(handle), None);
+            Connection::start(&shared, move |handle| open(handle), None);
+            refuse_if_closing(&shared);
             polling::first(&shared, request)
         }
         TransportKind::Websocket if request.extensions().contains::<CanTakeOver>() => {
@@ -196,24 +198,29 @@ async fn open(
                 let engine = shared.engine.clone();
                 engine.connections.insert(shared.clone());
                 let open = engine.open.clone();
-                Connection::start(shared, move |handle| open(handle), Some(FirstLink::Native(stream, read)));
+                Connection::start(&shared, move |handle| open(handle), Some(FirstLink::Native(stream, read)));
+                refuse_if_closing(&shared);
             })?
         }
         TransportKind::Websocket => websocket::start(request, payload, || {
             engine.connections.insert(shared.clone());
             let link = EmbeddedLink::new(shared.clone());
             let open = engine.open.clone();
-            Connection::start(
-                shared.clone(),
-                move |handle| open(handle),
-                Some(FirstLink::Embedded(link.clone())),
-            );
+            Connection::start(&shared, move |handle| open(handle), Some(FirstLink::Embedded(link.clone())));
+            refuse_if_closing(&shared);
             link
         })
         .map_err(|_| ConnectionError::BadRequest("websocket handshake"))?,
     };
     decorate(engine, request, &shared, &mut response);
     Ok(response)
+}
+
+/// Closes a session that was admitted just before the endpoint began to close and is not among those it saw.
+fn refuse_if_closing(shared: &Shared) {
+    if shared.engine.is_closing.load(Ordering::SeqCst) {
+        shared.tell(Close { reason: DisconnectReason::ServerShuttingDown, discard: false });
+    }
 }
 
 /// Asks whoever has a say in it whether a session may be opened, and makes what its connection will share.
@@ -227,7 +234,7 @@ pub(super) async fn begin(
         allow(request.clone()).await.map_err(ConnectionError::Forbidden)?;
     }
     let is_full = engine.config.max_connections.is_some_and(|max| engine.connections.len() >= max);
-    if is_full || engine.is_closing.load(Ordering::Acquire) {
+    if is_full || engine.is_closing.load(Ordering::SeqCst) {
         return Err(ConnectionError::Unavailable);
     }
     if let Some(hook) = &engine.hooks.handshake {

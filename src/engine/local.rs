@@ -65,7 +65,7 @@ impl Engine {
         let link = EmbeddedLink::new(shared.clone());
         let sid = shared.sid.clone();
         let (open, first) = (engine.open.clone(), FirstLink::Embedded(link.clone()));
-        Connection::start(shared, move |handle| open(handle), Some(first));
+        Connection::start(&shared, move |handle| open(handle), Some(first));
         let (commands, receiver) = mpsc::unbounded_channel();
         let mut pump = Pump { link, commands: receiver, on_event, reads: true, waiting: VecDeque::new() };
         actix_rt::spawn(async move { poll_fn(|context| pump.poll(context)).await });

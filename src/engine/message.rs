@@ -114,6 +114,11 @@ impl Message {
         self.websocket.len()
     }
 
+    /// How many Engine.IO packets it is.
+    pub(super) fn packets(&self) -> usize {
+        self.parts.len()
+    }
+
     /// Whether a polling answer with it may be compressed.
     pub(super) fn is_compressible(&self) -> bool {
         self.is_compressible

@@ -194,10 +194,6 @@ impl Engine {
         self.0.connections.len()
     }
 
-    pub(crate) fn ids(&self) -> &IdSource {
-        &self.0.ids
-    }
-
     /// Mounts the endpoint at its path.
     pub fn configure(&self, config: &mut web::ServiceConfig) {
         config.service(self.service());
@@ -219,7 +215,7 @@ impl Engine {
     /// Refuses new sessions from now on and closes the open ones with `reason`, spread over `spread`; returns
     /// when all are gone, or after `deadline`.
     pub async fn close(&self, reason: DisconnectReason, spread: Duration, deadline: Duration) {
-        self.0.is_closing.store(true, Ordering::Release);
+        self.0.is_closing.store(true, Ordering::SeqCst);
         let all = self.0.connections.all();
         let begin = tokio::time::Instant::now();
         let count = u32::try_from(all.len()).unwrap_or(u32::MAX).max(1);
@@ -242,7 +238,7 @@ impl std::fmt::Debug for Engine {
 }
 
 /// The CORS middleware that `config` asks for.
-fn cors(config: Option<&crate::config::CorsConfig>) -> actix_cors::Cors {
+pub(crate) fn cors(config: Option<&crate::config::CorsConfig>) -> actix_cors::Cors {
     use crate::config::Origins;
 
     let mut cors = actix_cors::Cors::default();

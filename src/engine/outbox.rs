@@ -45,6 +45,14 @@ impl Out {
         }
     }
 
+    /// How many packets it is for a poll.
+    fn packets(&self) -> usize {
+        match self {
+            Self::Message(message) => message.packets(),
+            _ => 1,
+        }
+    }
+
     /// As websocket frames.
     pub(super) fn websocket(&self, revision: Revision) -> Bytes {
         match self {
@@ -310,7 +318,12 @@ impl Outbox {
             inner.queue.push_back(Item { out, size, since: Instant::now(), is_volatile: false });
         }
         inner.is_closed = true;
-        let is_done = !matches!(inner.reader, Reader::Polling(None));
+        let is_done = match &inner.reader {
+            // The end travels alone: a poll that waits takes either what is before it, or the end.
+            Reader::Polling(Some(_)) => inner.queue.len() <= 1,
+            Reader::Polling(None) => false,
+            Reader::Native(_) | Reader::Embedded(_) => true,
+        };
         let mut wakers = std::mem::take(&mut inner.waiting_for_room);
         wakers.extend(inner.notify(&self.flush_is_due));
         drop(inner);
@@ -334,11 +347,11 @@ impl Outbox {
         }
     }
 
-    /// Takes up to `max_items` and about `max_bytes` for a poll, or waits.
+    /// Takes up to `max_packets` and about `max_bytes` for a poll, or waits.
     pub(super) fn poll(
         &self,
         id: u64,
-        max_items: usize,
+        max_packets: usize,
         max_bytes: usize,
         context: &Context<'_>,
     ) -> Poll<Polled> {
@@ -348,7 +361,7 @@ impl Outbox {
             return Poll::Ready(if inner.is_closed { Polled::Gone } else { Polled::Noop });
         }
         if !inner.queue.is_empty() {
-            let (items, wakers) = inner.take(max_items, max_bytes);
+            let (items, wakers) = inner.take(max_packets, max_bytes);
             inner.reader = Reader::Polling(None);
             drop(inner);
             wakers.into_iter().for_each(Waker::wake);
@@ -521,12 +534,16 @@ impl Inner {
         }
     }
 
-    fn take(&mut self, max_items: usize, max_bytes: usize) -> (Vec<Item>, Vec<Waker>) {
-        let mut taken = 0;
-        let mut items = Vec::with_capacity(self.queue.len().min(max_items));
-        while items.len() < max_items {
-            let Some(next) = self.queue.front() else { break };
-            if taken > 0 && taken + next.size > max_bytes {
+    fn take(&mut self, max_packets: usize, max_bytes: usize) -> (Vec<Item>, Vec<Waker>) {
+        let (mut taken, mut packets) = (0, 0);
+        let mut items = Vec::with_capacity(self.queue.len().min(max_packets));
+        while let Some(next) = self.queue.front() {
+            packets += next.out.packets();
+            if !items.is_empty() && (taken + next.size > max_bytes || packets > max_packets) {
+                break;
+            }
+            // Clients handle the end before the messages that came with it.
+            if !items.is_empty() && matches!(next.out, Out::Close(_)) {
                 break;
             }
             taken += next.size;

@@ -43,8 +43,8 @@ pub(super) async fn poll(shared: &Arc<Shared>, request: &HttpRequest) -> HttpRes
         return HttpResponse::BadRequest().finish();
     };
     let mut waiting = WaitingPoll { shared, id, is_answered: false };
-    let max_items = shared.engine.config.max_packets_per_poll;
-    let polled = poll_fn(|context| shared.outbox.poll(id, max_items, MAX_POLL_BYTES, context)).await;
+    let max_packets = shared.engine.config.max_packets_per_poll;
+    let polled = poll_fn(|context| shared.outbox.poll(id, max_packets, MAX_POLL_BYTES, context)).await;
     waiting.is_answered = true;
     match polled {
         Polled::Items(items) => {

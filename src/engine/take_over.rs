@@ -26,7 +26,7 @@ use super::native::NativeStream;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A stream that can be taken over.
-pub(super) trait HttpStream: AsyncRead + AsyncWrite + Unpin + 'static {
+pub(crate) trait HttpStream: AsyncRead + AsyncWrite + Unpin + 'static {
     /// As a native stream.
     fn into_native(self) -> NativeStream;
 }

@@ -140,6 +140,8 @@ fn close_code(code: CloseCode) -> u16 {
 /// A transport that broke is gone; a client that broke the protocol is told so.
 fn frame_error(error: &ProtocolError) -> Option<FrameError> {
     match error {
+        // Text that is not UTF-8 comes as such an error too, told apart by nothing but its words.
+        ProtocolError::Io(error) if error.to_string().contains("utf-8") => Some(FrameError::Utf8),
         ProtocolError::Io(_) => None,
         ProtocolError::Overflow => Some(FrameError::TooBig),
         _ => Some(FrameError::Protocol),

@@ -24,7 +24,7 @@ pub use self::extract::{Attachments, Data, Event, ExtractError, FromCall, Handsh
 pub(crate) use self::extract::{forget_app, remember_app};
 pub(crate) use self::registry::registration;
 pub(crate) use self::registry::{Handlers, Registry};
-pub use self::registry::{IncomingFilter, OutgoingListener};
+pub(crate) use self::registry::{IncomingFilter, OutgoingListener};
 pub use self::reply::{Admission, IntoReply, Refusal, Reply};
 pub use self::room_actor::RoomEvent;
 pub(crate) use self::room_actor::{RoomActorFactory, Watcher, room_actor_factory};

@@ -12,9 +12,10 @@ use crate::protocol::Args;
 use crate::socket::Socket;
 
 /// A listener to what goes out: the socket, the event's name and its arguments. Must not block.
-pub type OutgoingListener = Arc<dyn Fn(&Socket, &str, &Args) + Send + Sync>;
+pub(crate) type OutgoingListener = Arc<dyn Fn(&Socket, &str, &Args) + Send + Sync>;
 /// A packet middleware: sees each event before its handlers; an error keeps it from them.
-pub type IncomingFilter = Arc<dyn Fn(Socket, &str, &Args) -> LocalFuture<Result<(), Refusal>> + Send + Sync>;
+pub(crate) type IncomingFilter =
+    Arc<dyn Fn(Socket, &str, &Args) -> LocalFuture<Result<(), Refusal>> + Send + Sync>;
 type RoomListener = Arc<dyn Fn(&RoomEvent) + Send + Sync>;
 
 /// Everything that is registered for a namespace (or, for those who need it, a single socket).
@@ -32,7 +33,6 @@ pub(crate) struct Handlers {
     pub(crate) rooms: Vec<RoomListener>,
     pub(crate) room_actor: Option<RoomActorFactory>,
     pub(crate) actors: Vec<ActorFactory>,
-    pub(crate) server_side: HashMap<Box<str>, Vec<Erased>>,
 }
 
 /// A handler of an event.

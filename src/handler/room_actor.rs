@@ -61,7 +61,7 @@ pub(crate) struct Watcher {
 
 impl Watcher {
     /// The watcher of a room that opens, if anybody wants to know.
-    pub(crate) fn new(namespace: &Arc<NamespaceInner>) -> Option<Box<dyn RoomWatcher>> {
+    pub(crate) fn of(namespace: &Arc<NamespaceInner>) -> Option<Box<dyn RoomWatcher>> {
         let handlers = namespace.registry.load();
         if handlers.rooms.is_empty() && handlers.room_actor.is_none() {
             return None;

@@ -9,6 +9,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use bytestring::ByteString;
 
+use super::data::{Data, JSON_SEPARATOR};
 use super::json::placeholder::{Finder, Placeholder, renumber};
 use super::json::scan;
 use super::list::{LOCATED, List};
@@ -30,21 +31,6 @@ pub struct Args {
     pub(super) attachments: Attachments,
 }
 
-/// The arguments one behind the other.
-#[derive(Clone, PartialEq)]
-pub(super) enum Data {
-    /// JSON values with a comma between them, without the brackets.
-    Json(ByteString),
-    /// msgpack values, without the header of the array.
-    MsgPack(Bytes),
-}
-
-impl Default for Data {
-    fn default() -> Self {
-        Data::Json(ByteString::new())
-    }
-}
-
 impl Args {
     /// The text of a JSON array, each element an argument. With attachments, the placeholders in the text are checked; without,
     /// objects that look like one are plain data.
@@ -56,36 +42,49 @@ impl Args {
             scan::scan_list(text.as_bytes(), 0, MAX_DEPTH, &mut Finder::new(attachments.len()))
         }
         .map_err(|error| error.into_decode_error(0, MAX_DEPTH))
-        .and_then(|list| Args::from_scanned(&Data::Json(text), &list, 0, attachments.into()))
+        .and_then(|list| Args::from_json_list(&text, &list, 0, attachments.into()))
     }
 
-    /// The elements of a list that was scanned in `whole`, the first `skip` (at most one) left out.
-    pub(super) fn from_scanned(
-        whole: &Data,
+    /// The elements of a list that was scanned in `text`, the first `skip` (at most one) left out.
+    pub(super) fn from_json_list(
+        text: &ByteString,
+        list: &List,
+        skip: usize,
+        attachments: Attachments,
+    ) -> Result<Args, DecodeError> {
+        let slice = |range| Data::Json(text.slice_ref(text.get(range).unwrap_or_default()));
+        Args::from_list(slice, JSON_SEPARATOR, list, skip, attachments)
+    }
+
+    /// The elements of a list that was scanned in `bytes`, the first `skip` (at most one) left out.
+    pub(super) fn from_msgpack_list(bytes: &Bytes, list: &List, skip: usize) -> Result<Args, DecodeError> {
+        let slice = |range| Data::MsgPack(bytes.slice_ref(bytes.get(range).unwrap_or_default()));
+        Args::from_list(slice, 0, list, skip, Attachments::default())
+    }
+
+    fn from_list(
+        slice: impl FnOnce(Range<usize>) -> Data,
+        separator: usize,
         list: &List,
         skip: usize,
         attachments: Attachments,
     ) -> Result<Args, DecodeError> {
         let too_large = |_| DecodeError::TooLarge { limit: u32::MAX as usize };
-        let (start, ends) = match (skip, list.ends()) {
-            (1, [first, ends @ ..]) => (first + whole.separator(), ends),
-            (_, ends) => (list.start, ends),
+        let (start, located) = match (skip, list.ends()) {
+            (1, [first, rest @ ..]) => (first + separator, rest),
+            (_, all) => (list.start, all),
         };
         let count = list.count.saturating_sub(skip);
         if count == 0 {
-            return Ok(Args { data: whole.slice(list.end..list.end), attachments, ..Args::default() });
+            return Ok(Args { data: slice(list.end..list.end), attachments, ..Args::default() });
         }
-        let mut args = Args {
-            data: whole.slice(start..list.end),
-            count: u32::try_from(count).map_err(too_large)?,
-            ends: [0; LOCATED],
-            attachments,
-        };
         u32::try_from(list.end).map_err(too_large)?;
-        for (slot, end) in args.ends.iter_mut().zip(ends) {
+        let mut ends = [0; LOCATED];
+        for (slot, end) in ends.iter_mut().zip(located) {
             *slot = u32::try_from(end.saturating_sub(start)).map_err(too_large)?;
         }
-        Ok(args)
+        let count = u32::try_from(count).map_err(too_large)?;
+        Ok(Args { data: slice(start..list.end), count, ends, attachments })
     }
 
     /// One value, which is checked here, as a list of one argument.
@@ -213,6 +212,16 @@ impl Args {
         Ok(args)
     }
 
+    /// A copy that does not keep the message in memory that the arguments came in, for data that is kept for long.
+    pub fn detached(&self) -> Args {
+        let data = match &self.data {
+            Data::Json(text) => Data::Json(ByteString::from(&**text)),
+            Data::MsgPack(bytes) => Data::MsgPack(Bytes::copy_from_slice(bytes)),
+        };
+        let attachments: Vec<_> = self.attachments.iter().map(|data| Bytes::copy_from_slice(data)).collect();
+        Args { data, attachments: attachments.into(), ..*self }
+    }
+
     /// The text of the JSON array of the arguments, and the attachments that its placeholders refer to.
     pub fn to_json(&self) -> Result<(ByteString, Attachments), EncodeError> {
         let args = self.to_parser(Parser::Json)?;
@@ -293,39 +302,6 @@ impl fmt::Debug for Args {
             .field("bytes", &self.data.bytes().len())
             .field("attachments", &self.attachments.len())
             .finish()
-    }
-}
-
-impl Data {
-    pub(super) fn bytes(&self) -> &[u8] {
-        match self {
-            Data::Json(text) => text.as_bytes(),
-            Data::MsgPack(bytes) => bytes,
-        }
-    }
-
-    /// A part of it; nothing if there is no such part.
-    fn slice(&self, range: Range<usize>) -> Data {
-        match self {
-            Data::Json(text) => Data::Json(text.slice_ref(text.get(range).unwrap_or_default())),
-            Data::MsgPack(bytes) => Data::MsgPack(bytes.slice_ref(bytes.get(range).unwrap_or_default())),
-        }
-    }
-
-    /// Bytes between two values.
-    fn separator(&self) -> usize {
-        match self {
-            Data::Json(_) => 1,
-            Data::MsgPack(_) => 0,
-        }
-    }
-
-    /// The end of the value that starts at `start`.
-    fn value_end(&self, start: usize) -> usize {
-        match self {
-            Data::Json(text) => scan::element_end(text.as_bytes(), start),
-            Data::MsgPack(bytes) => msgpack::scan::value_end(bytes, start),
-        }
     }
 }
 

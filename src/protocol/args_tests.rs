@@ -72,3 +72,14 @@ fn does_not_show_its_data() {
     let args = Args::from_json(r#"["secret"]"#, Vec::new()).unwrap();
     assert_eq!(format!("{args:?}"), "Args { parser: Json, len: 1, bytes: 8, attachments: 0 }");
 }
+
+#[test]
+fn a_detached_copy_is_equal_and_elsewhere() {
+    let json = Args::from_json(r#"[7,{"_placeholder":true,"num":0}]"#, vec![bytes("x")]).unwrap();
+    for args in [json.to_parser(Parser::MsgPack).unwrap(), json] {
+        let copy = args.detached();
+        assert_eq!((&copy, copy.len()), (&args, 2));
+        assert_eq!(copy.get(1), args.get(1));
+        assert_ne!(copy.data.bytes().as_ptr(), args.data.bytes().as_ptr());
+    }
+}

@@ -41,7 +41,7 @@ struct Pending {
     /// At least one; within the limit.
     expected: usize,
     attachments: Vec<Bytes>,
-    /// Of the text and the attachments so far.
+    /// Of the text and the attachments so far, and of keeping these.
     bytes: usize,
 }
 
@@ -81,7 +81,8 @@ impl Decoder {
             return msgpack::packet_read::decode(&data, self.revision, &self.limits).map(Some);
         }
         let Some(mut pending) = self.pending.take() else { return Err(DecodeError::UnexpectedBinary) };
-        pending.bytes = pending.bytes.saturating_add(data.len());
+        // Empty ones are not for free either.
+        pending.bytes = pending.bytes.saturating_add(data.len()).saturating_add(size_of::<Bytes>());
         self.check_size(pending.bytes)?;
         pending.attachments.push(data);
         if pending.attachments.len() < pending.expected {
@@ -96,7 +97,7 @@ impl Decoder {
     }
 
     /// Bytes held of a binary packet that is not complete, if there is one: for budgets, and for a bound on how long a client
-    /// may leave it so.
+    /// may leave it so. Each attachment counts a little more than its length.
     pub fn pending(&self) -> Option<usize> {
         self.pending.as_ref().map(|pending| pending.bytes)
     }

@@ -80,7 +80,7 @@ fn collects_attachments() {
     assert_eq!(decoder.text(Bytes::from_static(text.as_bytes())).unwrap(), None);
     assert_eq!(decoder.pending(), Some(text.len()));
     assert_eq!(decoder.binary(Bytes::from_static(b"zero")).unwrap(), None);
-    assert_eq!(decoder.pending(), Some(text.len() + 4));
+    assert_eq!(decoder.pending(), Some(text.len() + 4 + size_of::<Bytes>()));
     let packet = decoder.binary(Bytes::from_static(b"one")).unwrap().unwrap();
     assert_eq!(decoder.pending(), None);
     assert_eq!(packet.namespace, "/chat");
@@ -126,9 +126,14 @@ fn bounds_attachments_and_bytes() {
         Err(DecodeError::TooLarge { limit: 20 })
     );
     decoder.text(Bytes::from_static(b"52-[\"e\"]")).unwrap();
-    decoder.binary(Bytes::from_static(b"01234567")).unwrap();
-    assert_eq!(decoder.binary(Bytes::from_static(b"01234567")), Err(DecodeError::TooLarge { limit: 20 }));
+    assert_eq!(decoder.binary(Bytes::from_static(b"0123456789")), Err(DecodeError::TooLarge { limit: 20 }));
     assert_eq!(decoder.pending(), None);
+    // Not even empty attachments are for free.
+    let limits = DecodeLimits { max_attachments: u32::MAX, max_bytes: 10_000, ..DecodeLimits::default() };
+    let mut decoder = Decoder::new(Parser::Json, Revision::V5, limits);
+    decoder.text(Bytes::from_static(b"54294967295-[\"e\"]")).unwrap();
+    let accepted = (0..10_000).take_while(|_| decoder.binary(Bytes::new()) == Ok(None)).count();
+    assert!(accepted < 10_000 / size_of::<Bytes>());
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub fn encode_event(
     if let Some(reserved) = reserved_event(name) {
         return Err(EncodeError::ReservedEvent(reserved));
     }
-    check_namespace(namespace)?;
+    check_namespace(parser, namespace)?;
     let args = args.to_parser(parser)?;
     match parser {
         Parser::Json => json::packet_write::write_event(namespace, name, &args, ack, out),
@@ -38,7 +38,7 @@ pub fn encode_ack(
     args: &Args,
     out: &mut Vec<u8>,
 ) -> Result<Attachments, EncodeError> {
-    check_namespace(namespace)?;
+    check_namespace(parser, namespace)?;
     let args = args.to_parser(parser)?;
     match parser {
         Parser::Json => json::packet_write::write_ack(namespace, id, &args, out),
@@ -105,7 +105,7 @@ fn write_bare(
     payload: Option<&RawValue>,
     out: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
-    check_namespace(namespace)?;
+    check_namespace(parser, namespace)?;
     let payload = match payload {
         Some(payload) => Some(Args::from_payload(payload.get())?.to_parser(parser)?),
         None => None,
@@ -117,8 +117,9 @@ fn write_bare(
     Ok(())
 }
 
-fn check_namespace(namespace: &str) -> Result<(), EncodeError> {
-    if namespace == "/" || (namespace.starts_with('/') && !namespace.contains(',')) {
+/// In text a comma would be the end of the namespace.
+fn check_namespace(parser: Parser, namespace: &str) -> Result<(), EncodeError> {
+    if namespace.starts_with('/') && (parser == Parser::MsgPack || !namespace.contains(',')) {
         Ok(())
     } else {
         Err(EncodeError::InvalidNamespace(namespace.to_owned()))

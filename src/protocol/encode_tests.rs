@@ -60,4 +60,5 @@ fn refuses_what_no_client_would_accept() {
         assert_eq!(error, EncodeError::InvalidNamespace(namespace.to_owned()));
     }
     assert_eq!(out, b"kept");
+    encode_event(Parser::MsgPack, "/a,b", "e", &args, None, &mut out).unwrap();
 }

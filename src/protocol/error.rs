@@ -1,5 +1,7 @@
-//! What can go wrong between bytes and arguments, one type per direction. Messages are safe to log: they never hold payload,
-//! except for the (bounded) name of a reserved event.
+//! What can go wrong between bytes and arguments, one type per direction. Messages are short; only those of [`ArgsError`] may quote
+//! a little of what a client sent.
+
+use std::fmt::Display;
 
 use serde::{de, ser};
 use thiserror::Error;
@@ -92,7 +94,7 @@ pub enum EncodeError {
     /// clients close their connection on such a packet.
     #[error("data contains an object that looks like the placeholder of an attachment")]
     ForgedPlaceholder,
-    /// The namespace cannot be written: it has to start with a slash and must not have a comma.
+    /// The namespace cannot be written: it has to start with a slash, and with the JSON parser it must not have a comma.
     #[error("invalid namespace {0:?}")]
     InvalidNamespace(String),
     /// The event has a name that has a meaning of its own, see [`is_reserved_event`](super::is_reserved_event).
@@ -101,7 +103,7 @@ pub enum EncodeError {
 }
 
 impl ser::Error for EncodeError {
-    fn custom<T: std::fmt::Display>(message: T) -> Self {
+    fn custom<T: Display>(message: T) -> Self {
         EncodeError::Data(message.to_string())
     }
 }
@@ -121,7 +123,7 @@ pub enum ArgsError {
     Invalid {
         /// Its place, the first is 0.
         index: usize,
-        /// What is wrong with it.
+        /// What is wrong with it; may quote the beginning of what was sent.
         message: String,
     },
     /// The arguments taken together are not what was asked for.
@@ -129,8 +131,27 @@ pub enum ArgsError {
     Other(String),
 }
 
-impl de::Error for ArgsError {
-    fn custom<T: std::fmt::Display>(message: T) -> Self {
-        ArgsError::Other(message.to_string())
+impl ArgsError {
+    pub(super) fn invalid(index: usize, source: &dyn Display) -> Self {
+        ArgsError::Invalid { index, message: shorten(source) }
     }
+}
+
+impl de::Error for ArgsError {
+    fn custom<T: Display>(message: T) -> Self {
+        ArgsError::Other(shorten(&message))
+    }
+}
+
+/// What serde says, bounded: it quotes a string that it did not expect as a whole, and that is up to the client.
+fn shorten(message: &dyn Display) -> String {
+    const MAX_LENGTH: usize = 200;
+    let mut message = message.to_string();
+    if message.len() > MAX_LENGTH {
+        let end = (0..=MAX_LENGTH).rev().find(|end| message.is_char_boundary(*end));
+        message.truncate(end.unwrap_or(0));
+        message.shrink_to_fit();
+        message.push('…');
+    }
+    message
 }

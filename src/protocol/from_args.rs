@@ -6,7 +6,8 @@
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, SeqAccess, Visitor};
 
 use super::ArgsError;
-use super::args::{Args, Data, Ranges};
+use super::args::{Args, Ranges};
+use super::data::Data;
 use super::json::read::WithAttachments;
 use super::msgpack::read::Reader;
 
@@ -50,8 +51,8 @@ impl Args {
 macro_rules! with_deserializer {
     ($args:expr, $range:expr, $index:expr, $deserializer:ident => $use:expr) => {{
         let (args, range, index): (&Args, Option<std::ops::Range<usize>>, usize) = ($args, $range, $index);
-        let invalid = |message: String| match range {
-            Some(_) => ArgsError::Invalid { index, message },
+        let invalid = |source: &dyn std::fmt::Display| match range {
+            Some(_) => ArgsError::invalid(index, source),
             None => ArgsError::Missing { index },
         };
         match &args.data {
@@ -60,16 +61,16 @@ macro_rules! with_deserializer {
                 let mut json = serde_json::Deserializer::from_str(text);
                 if args.attachments.is_empty() {
                     let $deserializer = &mut json;
-                    $use.map_err(|error| invalid(error.to_string()))
+                    $use.map_err(|error| invalid(&error))
                 } else {
                     let $deserializer = WithAttachments::new(&mut json, &args.attachments);
-                    $use.map_err(|error| invalid(error.to_string()))
+                    $use.map_err(|error| invalid(&error))
                 }
             }
             Data::MsgPack(bytes) => {
                 let mut msgpack = Reader::new(bytes, range.as_ref().map(|range| range.start));
                 let $deserializer = &mut msgpack;
-                $use.map_err(|error| invalid(error.to_string()))
+                $use.map_err(|error| invalid(&error))
             }
         }
     }};

@@ -68,6 +68,13 @@ fn errors_name_the_argument() {
     assert!(error.to_string().starts_with("argument 1: invalid type: string \"x\", expected u8"), "{error}");
 }
 
+#[test]
+fn errors_do_not_repeat_what_was_sent() {
+    let text = "é".repeat(100_000);
+    let error = read::<u8>(&format!("[\"{text}\"]")).unwrap_err().to_string();
+    assert!(error.len() < 250 && error.ends_with("é…"), "{error}");
+}
+
 #[derive(Deserialize, PartialEq, Debug)]
 enum Shape {
     Empty,

@@ -10,6 +10,7 @@
 
 mod args;
 mod attachments;
+mod data;
 mod decode;
 mod encode;
 mod error;

@@ -9,9 +9,12 @@ const RESERVED_EVENTS: [&str; 6] =
     ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
 
 /// A complete Socket.IO packet.
+///
+/// Its strings and arguments are slices of the message it came in and keep all of that in memory: who keeps one for long copies
+/// it (a namespace's name is better taken from where the namespaces are; [`Args::detached`] copies arguments).
 #[derive(Clone, PartialEq, Debug)]
 pub struct Packet {
-    /// The namespace it is for, `/` unless given. Without allocation: a slice of the message.
+    /// The namespace it is for, `/` unless given.
     pub namespace: ByteString,
     /// Revision 4 only: what followed `?` in the namespace of the packet (`/custom?token=abc`).
     pub query: Option<ByteString>,

@@ -59,7 +59,7 @@ fn data() -> impl Strategy<Value = Data> {
         any::<String>().prop_map(Data::Text),
         vec(any::<u8>(), 0..40).prop_map(Data::Binary),
     ];
-    leaf.prop_recursive(6, 60, 20, |inner| {
+    leaf.prop_recursive(5, 40, 10, |inner| {
         prop_oneof![
             vec(inner.clone(), 0..20).prop_map(Data::List),
             vec((key(), inner), 0..20).prop_map(Data::Map),

@@ -8,7 +8,8 @@ use bytestring::ByteString;
 use serde::Serialize;
 use serde::ser::{Error, SerializeTuple, SerializeTupleStruct, Serializer};
 
-use super::args::{Args, Data};
+use super::args::Args;
+use super::data::Data;
 use super::json::write as json;
 use super::msgpack::write as msgpack;
 use super::{Attachments, EncodeError, Parser};

@@ -10,3 +10,6 @@ pub(super) mod write;
 
 /// The name under which `serde_json` passes a `RawValue` through serde; the msgpack side has to know it too.
 pub(super) const RAW_VALUE: &str = "$serde_json::private::RawValue";
+
+/// The same for its numbers, if some crate of the build turns its feature `arbitrary_precision` on.
+pub(super) const RAW_NUMBER: &str = "$serde_json::private::Number";

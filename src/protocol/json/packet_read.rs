@@ -2,7 +2,7 @@
 
 use bytestring::ByteString;
 
-use super::super::args::Data;
+use super::super::data::Data;
 use super::super::list::List;
 use super::super::packet::reserved_event;
 use super::super::{Args, Attachments, DecodeError, DecodeLimits, Packet, PacketBody, Revision};
@@ -167,13 +167,13 @@ impl Payload<'_> {
         if let Some(reserved) = reserved_event(&name) {
             return Err(DecodeError::ReservedEvent(reserved));
         }
-        Ok((name, Args::from_scanned(&Data::Json(self.text.clone()), &list, 1, Attachments::default())?))
+        Ok((name, Args::from_json_list(self.text, &list, 1, Attachments::default())?))
     }
 
     /// ACK: an array.
     fn answer(&self, attachments: Option<usize>) -> Result<Args, DecodeError> {
         let list = self.list(attachments, "ACK carries an array")?;
-        Args::from_scanned(&Data::Json(self.text.clone()), &list, 0, Attachments::default())
+        Args::from_json_list(self.text, &list, 0, Attachments::default())
     }
 
     fn list(&self, attachments: Option<usize>, expected: &'static str) -> Result<List, DecodeError> {

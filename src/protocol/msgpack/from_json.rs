@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use super::super::args::Data;
+use super::super::data::Data;
 use super::super::json::placeholder::{Finder, Placeholder};
 use super::super::json::scan::{self, Scalar, ScanError, Sink};
 use super::super::{Args, Attachments, EncodeError, MAX_DEPTH};

@@ -3,11 +3,10 @@
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use super::super::args::Data;
 use super::super::json::packet_read::{MAX_ACK_ID, number_as_name, split_query};
 use super::super::list::List;
 use super::super::packet::reserved_event;
-use super::super::{Args, Attachments, DecodeError, DecodeLimits, Packet, PacketBody, Revision};
+use super::super::{Args, DecodeError, DecodeLimits, Packet, PacketBody, Revision};
 use super::extension::Extension;
 use super::scan;
 use super::token::{Token, token};
@@ -36,7 +35,7 @@ pub(crate) fn decode(data: &Bytes, revision: Revision, limits: &DecodeLimits) ->
                 ));
             };
             let name = event_name(data, &list)?;
-            let args = Args::from_scanned(&Data::MsgPack(data.clone()), &list, 1, Attachments::default())?;
+            let args = Args::from_msgpack_list(data, &list, 1)?;
             PacketBody::Event { name, args, ack: id }
         }
         Some(3) => {
@@ -44,7 +43,7 @@ pub(crate) fn decode(data: &Bytes, revision: Revision, limits: &DecodeLimits) ->
                 return Err(DecodeError::InvalidPayload("ACK carries an array"));
             };
             let id = id.ok_or(DecodeError::InvalidAckId)?;
-            let args = Args::from_scanned(&Data::MsgPack(data.clone()), &list, 0, Attachments::default())?;
+            let args = Args::from_msgpack_list(data, &list, 0)?;
             PacketBody::Ack { id, args }
         }
         Some(4) => match fields.payload {
@@ -122,6 +121,9 @@ impl<'a> Fields<'a> {
         revision: Revision,
     ) -> Result<(ByteString, Option<ByteString>), DecodeError> {
         let Some(Token::Str(given)) = self.namespace else { return Err(DecodeError::InvalidNamespace) };
+        if given == b"/" {
+            return Ok((ByteString::from_static("/"), None));
+        }
         let given = text(data, given).map_err(|_| DecodeError::InvalidNamespace)?;
         if !given.starts_with('/') {
             return Err(DecodeError::InvalidNamespace);
@@ -164,7 +166,7 @@ fn text(data: &Bytes, text: &[u8]) -> Result<ByteString, std::str::Utf8Error> {
 fn single(data: &Bytes, start: usize, end: usize) -> Result<Args, DecodeError> {
     let mut list = List::starting_at(start);
     list.push(end);
-    Args::from_scanned(&Data::MsgPack(data.clone()), &list, 0, Attachments::default())
+    Args::from_msgpack_list(data, &list, 0)
 }
 
 fn event_name(data: &Bytes, list: &List) -> Result<ByteString, DecodeError> {

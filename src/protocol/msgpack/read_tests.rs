@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::protocol::args::Data;
+use crate::protocol::data::Data;
 use crate::protocol::{Args, ArgsError, EncodeError, Parser, ToArgs};
 
 #[derive(Serialize, Deserialize, PartialEq, Debug, Clone)]

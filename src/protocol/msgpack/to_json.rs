@@ -6,7 +6,7 @@ use bytestring::ByteString;
 use serde::Serialize;
 use smallvec::SmallVec;
 
-use super::super::args::Data;
+use super::super::data::Data;
 use super::super::{Args, EncodeError};
 use super::extension::{Extension, iso_date};
 use super::token::{Token, token};

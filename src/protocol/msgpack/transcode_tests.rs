@@ -112,6 +112,22 @@ fn raw_values_are_transcoded() {
 }
 
 #[test]
+fn numbers_of_arbitrary_precision_are_numbers() {
+    struct Number(&'static str);
+    impl serde::Serialize for Number {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            use serde::ser::SerializeStruct;
+            let name = crate::protocol::json::RAW_NUMBER;
+            let mut number = serializer.serialize_struct(name, 1)?;
+            number.serialize_field(name, self.0)?;
+            number.end()
+        }
+    }
+    let args = (Number("-7"), Number("0.5")).to_args(Parser::MsgPack).unwrap();
+    assert_eq!(args.to_json().unwrap().0, "[-7,0.5]");
+}
+
+#[test]
 fn depth_is_bounded() {
     let raw = |levels: usize| RawValue::from_string("[".repeat(levels) + &"]".repeat(levels)).unwrap();
     let value = |levels| (0..levels).fold(json!(1), |inner, _| json!([inner]));

@@ -9,7 +9,7 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant,
 };
 
-use super::super::json::RAW_VALUE;
+use super::super::json::{RAW_NUMBER, RAW_VALUE};
 use super::super::{EncodeError, MAX_DEPTH};
 use super::text::TextSerializer;
 use super::{from_json, put};
@@ -201,7 +201,7 @@ impl<'a> serde::Serializer for Serializer<'a> {
     }
 
     fn serialize_struct(self, name: &'static str, length: usize) -> Result<StructWriter<'a>, EncodeError> {
-        if name == RAW_VALUE {
+        if name == RAW_VALUE || name == RAW_NUMBER {
             return Ok(StructWriter::RawValue(self));
         }
         self.container(Kind::Map, Some(length)).map(StructWriter::Map)

@@ -1,6 +1,7 @@
 """Starts and stops the testbed (`TESTBED`, default: the release build of examples/testbed) on a free port."""
 
 import os
+import random
 import shlex
 import socket
 import subprocess
@@ -12,10 +13,17 @@ START_LIMIT_S = 30
 
 
 def free_port():
-    """A port nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port nobody listens on at the moment, below the range the kernel gives to outgoing connections: those must not
+    take the port of a server that is being restarted."""
+    while True:
+        port = random.randrange(12_000, 32_000)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
 
 
 class Testbed:

@@ -1,7 +1,7 @@
 // Acknowledgements in both directions, order of handling, and handlers that are slow or fail.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ask, ask1, once, record } from "../support/wait.mjs";
+import { ask, ask1, once, record, within } from "../support/wait.mjs";
 import { plain } from "./messages.mjs";
 
 export function acks(column) {
@@ -45,7 +45,7 @@ export function acks(column) {
       });
     });
     for (let n = 1; n <= 5; n += 1) socket.emit("emit-with-ack", n);
-    await all;
+    await within(all, "five answers told back");
     assert.deepEqual(told.map(([answer]) => answer).sort(), [1, 2, 3, 4, 5].map((n) => `answer ${n}`));
   });
 
@@ -120,7 +120,7 @@ export function acks(column) {
   if (client.since(4, 6)) {
     test("uses emitWithAck() with and without a timeout", async (t) => {
       const socket = await column.connect(t);
-      assert.equal(await socket.emitWithAck("echo", "plain"), "plain");
+      assert.equal(await within(socket.emitWithAck("echo", "plain"), "the ack"), "plain");
       assert.equal(await socket.timeout(20_000).emitWithAck("echo", "in time"), "in time");
       await assert.rejects(socket.timeout(50).emitWithAck("slow", 500), /timed out/);
       assert.equal(await socket.timeout(20_000).emitWithAck("echo", "later"), "later");
@@ -128,15 +128,16 @@ export function acks(column) {
 
     test("uses retries: each event arrives once, one after the other", async (t) => {
       const socket = await column.connect(t, "/", { retries: 3, ackTimeout: 20_000 });
-      const answers = await Promise.all(
-        [1, 2, 3, 4, 5].map((n) => new Promise((resolve) => socket.emit("echo", n, (error, value) => resolve([error, value])))),
+      const asked = [1, 2, 3, 4, 5].map(
+        (n) => new Promise((resolve) => socket.emit("echo", n, (error, value) => resolve([error, value]))),
       );
+      const answers = await within(Promise.all(asked), "five acks");
       assert.deepEqual(answers, [1, 2, 3, 4, 5].map((n) => [null, n]));
     });
 
     test("uses retries: gives up on a server too slow to ack, then goes on", async (t) => {
       const socket = await column.connect(t, "/", { retries: 1, ackTimeout: 200 });
-      const given = await new Promise((resolve) => socket.emit("slow", 450, resolve));
+      const given = await within(new Promise((resolve) => socket.emit("slow", 450, resolve)), "giving up");
       assert.match(given.message, /timed out/);
       // not through the retry queue, whose clock would run while the server sleeps
       assert.equal(await socket.timeout(20_000).emitWithAck("echo", "on"), "on");

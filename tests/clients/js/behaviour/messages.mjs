@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { handles } from "../support/clients.mjs";
-import { ask, ask1, once, record } from "../support/wait.mjs";
+import { ask, ask1, eventually, once, record } from "../support/wait.mjs";
 
 const JSON_VALUES = {
   numbers: [0, -0.5, 1e-7, 4294967295, -2147483649, Number.MAX_SAFE_INTEGER, -1, 3.141592653589793],
@@ -83,7 +83,7 @@ export function messages(column) {
       const socket = await column.connect(t);
       // The client itself drops a volatile event while its transport is busy, so wait until it is not.
       await ask1(socket, "echo", "warm");
-      while (!handles(socket).engine.transport.writable) await new Promise(setImmediate);
+      await eventually(() => handles(socket).engine.transport.writable, "the transport is free");
       const back = once(socket, "message-back");
       socket.volatile.emit("message", "volatile");
       assert.deepEqual(await back, ["volatile"]);

@@ -4,6 +4,7 @@ import { after, before, describe, test } from "node:test";
 import { launchBrowser, openPage, servePage } from "../support/browser.mjs";
 import { freshRoom, TRANSPORTS } from "../support/clients.mjs";
 import { describeServers } from "../support/matrix.mjs";
+import { within } from "../support/wait.mjs";
 
 const PAGE = `<!doctype html><title>smoke</title><script src="/client/socket.io.js"></script>`;
 
@@ -24,7 +25,7 @@ describe("browser", () => {
         const room = freshRoom("browser");
         const pages = await Promise.all([openPage(browser, site.url), openPage(browser, site.url)]);
         for (const page of pages) {
-          const joined = await page.evaluate(
+          const joining = page.evaluate(
             async ({ url, transports, room }) => {
               window.got = [];
               window.socket = window.io(url, { transports, withCredentials: true, auth: { user: "browser" } });
@@ -44,7 +45,7 @@ describe("browser", () => {
             },
             { url: server().url, transports, room },
           );
-          assert.deepEqual(joined, {
+          assert.deepEqual(await within(joining, "the page to join"), {
             greeting: { user: "browser" },
             transport: name === "polling" ? "polling" : "websocket",
             bytes: [1, 2, 3],

@@ -1,46 +1,58 @@
-// Starts and stops the testbed (`TESTBED`, default: the release build of examples/testbed) on a free port.
+// Starts and stops servers on free ports: the testbed (`TESTBED`, default: the release build of examples/testbed), or the
+// deployable service (`SERVICE`, default: its release build) for whoever tests that.
 // Every test file starts its own servers; nothing is shared between files.
 import { spawn } from "node:child_process";
 import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 
-const DEFAULT = fileURLToPath(new URL("../../../../target/release/examples/testbed", import.meta.url));
-const COMMAND = process.env.TESTBED || DEFAULT;
+const RELEASE = new URL("../../../../target/release/", import.meta.url);
+const TESTBED = process.env.TESTBED || fileURLToPath(new URL("examples/testbed", RELEASE));
+/** The command of the deployable service. */
+export const SERVICE = process.env.SERVICE || fileURLToPath(new URL("actix-socketio", RELEASE));
 const START_LIMIT_MS = 30_000;
 const running = new Set();
 
 process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
 
-/** A port nobody listens on at the moment. */
-export function freePort() {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const { port } = probe.address();
-      probe.close(() => resolve(port));
+/**
+ * A port nobody listens on at the moment, below the range the kernel gives to outgoing connections: those must not take
+ * the port of a server that is being restarted.
+ */
+async function freePort() {
+  for (;;) {
+    const port = 12_000 + Math.floor(Math.random() * 20_000);
+    const free = await new Promise((resolve) => {
+      const probe = createServer();
+      probe.once("error", () => resolve(false));
+      probe.listen(port, "127.0.0.1", () => probe.close(() => resolve(true)));
     });
-  });
+    if (free) return port;
+  }
 }
 
-/** Resolves to a running testbed with the given environment, once it printed that it listens. */
-export async function startServer(env = {}) {
-  const server = new Testbed(env, env.PORT ?? (await freePort()));
+/**
+ * Resolves to a running server with the given environment, once it printed a line that matches `ready`.
+ * `command` may contain arguments, `{port}` in them is replaced.
+ */
+export async function startServer(env = {}, { command = TESTBED, ready = /^listening on http:\/\/.*\n/m } = {}) {
+  const server = new Server(command, ready, env, await freePort());
   await server.start();
   return server;
 }
 
-class Testbed {
-  constructor(env, port) {
+class Server {
+  constructor(command, ready, env, port) {
+    this.command = command.replaceAll("{port}", port);
+    this.ready = ready;
     this.env = env;
-    this.port = Number(port);
+    this.port = port;
     this.url = `http://127.0.0.1:${this.port}`;
-    this.stdout = "";
     this.stderr = "";
   }
 
   start() {
-    const [command, ...args] = COMMAND.split(" ");
+    const [command, ...args] = this.command.split(" ");
+    this.stdout = "";
     const child = spawn(command, args, {
       env: { ...process.env, ...this.env, PORT: String(this.port) },
       stdio: ["ignore", "pipe", "pipe"],
@@ -51,18 +63,18 @@ class Testbed {
     this.exited.then(() => running.delete(child));
     child.stderr.on("data", (chunk) => (this.stderr = (this.stderr + chunk).slice(-4000)));
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`${COMMAND} did not say that it listens`)), START_LIMIT_MS);
+      const timer = setTimeout(() => reject(new Error(`${this.command} did not say that it listens`)), START_LIMIT_MS);
       child.once("error", (error) => {
         clearTimeout(timer);
-        reject(new Error(`${COMMAND} cannot be started: ${error.message}`));
+        reject(new Error(`${this.command} cannot be started: ${error.message}`));
       });
       this.exited.then((status) => {
         clearTimeout(timer);
-        reject(new Error(`${COMMAND} ended with ${status} before it listened\n${this.stderr}`));
+        reject(new Error(`${this.command} ended with ${status} before it listened\n${this.stderr}`));
       });
       child.stdout.on("data", (chunk) => {
         this.stdout += chunk;
-        if (/^listening on http:\/\/.*\n/m.test(this.stdout)) {
+        if (this.ready.test(this.stdout)) {
           clearTimeout(timer);
           resolve();
         }

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { Socket as Engine } from "engine.io-client";
 import { CLIENTS, handles, NEWEST, sid, V2, V3 } from "../support/clients.mjs";
 import { describeServers, eachColumn } from "../support/matrix.mjs";
-import { ask1, eventually, once } from "../support/wait.mjs";
+import { ask1, eventually, once, record } from "../support/wait.mjs";
 
 const MAX_PAYLOAD = 20_000;
 
@@ -55,18 +55,18 @@ describeServers("payload limit", { MAX_PAYLOAD: String(MAX_PAYLOAD) }, (server) 
 
     test("gets a broadcast burst whose sum is above the limit", async (t) => {
       const socket = await column.connect(t);
-      const got = [];
-      const all = new Promise((resolve) => {
-        socket.on("message-back", (i) => got.push(i) === 20 && resolve());
-      });
+      const back = record(socket, "message-back");
       const part = "z".repeat(MAX_PAYLOAD / 4);
       for (let i = 0; i < 20; i += 1) {
         socket.emit("message", i, part);
         // one by one, because clients before 4.5 know no limit and would send them as one payload
         if (i % 2) await ask1(socket, "echo", "flushed");
       }
-      await all;
-      assert.deepEqual(got, Array.from({ length: 20 }, (_, i) => i));
+      await back.until(20);
+      assert.deepEqual(
+        back.map(([i]) => i),
+        Array.from({ length: 20 }, (_, i) => i),
+      );
     });
   });
 });

@@ -1,0 +1,138 @@
+//! The service behind the binary: command line, logs, and what a node serves.
+//!
+//! Everything here is an application of the library: it must never use anything that is not public.
+
+mod command_line;
+mod demo;
+mod origin;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use actix_socketio::SocketIo;
+use actix_web::App;
+use clap::Parser as _;
+use tracing_subscriber::EnvFilter;
+
+use self::command_line::CommandLine;
+use self::demo::Demo;
+
+/// Where the browser client is looked for when nobody says: an application's npm install, or that of the tests.
+const CLIENT_FOLDERS: [&str; 2] =
+    ["node_modules/socket.io-client", "tests/clients/js/node_modules/socket.io-client"];
+/// A stopping node closes its sessions first; HTTP connections that are merely kept open are not worth waiting for.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
+const DEFAULT_LOG: &str = "info,actix_server=warn";
+
+/// Why a node ends before it is told to.
+#[derive(Debug, thiserror::Error)]
+enum NodeError {
+    #[error("cannot listen on {address}: {source}{}", hint(.source))]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("--client-dir: {} has no socket.io.min.js, nor has its folder dist", .0.display())]
+    ClientFolder(PathBuf),
+    #[error(transparent)]
+    Config(#[from] actix_socketio::config::ConfigError),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => " (is another node running? --port chooses another port, 0 any free one)",
+        io::ErrorKind::PermissionDenied => " (ports below 1024 need privileges)",
+        _ => "",
+    }
+}
+
+/// Runs the node until it is told to stop.
+pub(crate) fn main() -> ExitCode {
+    let command_line = CommandLine::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    match actix_web::rt::System::new().block_on(serve(command_line)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(command_line: CommandLine) -> Result<(), NodeError> {
+    let address = SocketAddr::new(command_line.host, command_line.port);
+    let client_folder = client_folder(command_line.client_dir)?;
+    let is_local = address.ip().is_loopback();
+    let demo = (is_local || command_line.demo).then(|| Demo::new(client_folder.is_some(), is_local));
+
+    let mut builder = if is_local { origin::only_this_machine() } else { origin::only_own_pages() };
+    if let Some(folder) = &client_folder {
+        builder = builder.client_files(folder);
+    }
+    let io = builder.try_build()?;
+    io.of("/").on("echo", demo::echo);
+    if let Some(demo) = &demo {
+        demo.register(&io);
+    }
+
+    let mounted = io.clone();
+    let pages = demo.clone();
+    let mut server = io
+        .server(move || {
+            App::new().configure(|config| mounted.configure(config)).configure(|config| {
+                if let Some(pages) = &pages {
+                    pages.configure(config);
+                }
+            })
+        })
+        .shutdown_timeout(SHUTDOWN_TIMEOUT)
+        .bind(address)
+        .map_err(|source| NodeError::Listen { address, source })?;
+    if let Some(workers) = command_line.workers {
+        server = server.workers(workers.get());
+    }
+    let address = server.addresses().first().copied().unwrap_or(address);
+    introduce(&io, address, demo.is_some(), client_folder.as_deref());
+    server.run().await?;
+    println!("stopped");
+    Ok(())
+}
+
+/// Says what is served where.
+fn introduce(io: &SocketIo, address: SocketAddr, has_demo: bool, client_folder: Option<&Path>) {
+    let url = format!("http://{address}");
+    println!("actix-socketio {}\n", env!("CARGO_PKG_VERSION"));
+    if has_demo {
+        println!("  demo page   {url}/");
+    } else {
+        println!("  demo page   off: not on loopback (--demo serves it all the same)");
+    }
+    println!("  clients     {url}   (path {})", io.engine().config().path);
+    match client_folder {
+        Some(folder) => {
+            println!("  bundles     {url}/socket.io/socket.io.min.js   (from {})", folder.display())
+        }
+        None => println!(
+            "  bundles     none: no npm package socket.io-client here (--client-dir names its folder)"
+        ),
+    }
+    println!();
+    println!("  import {{ io }} from \"socket.io-client\";   // npm install socket.io-client");
+    println!("  const socket = io(\"{url}\");");
+    println!("  socket.emit(\"echo\", \"hello\", (answer) => console.log(answer));\n");
+    println!("listening on {url}, Ctrl-C stops");
+}
+
+/// The folder of the npm package whose bundles are served: the one that was asked for, or one that is there.
+fn client_folder(asked: Option<PathBuf>) -> Result<Option<PathBuf>, NodeError> {
+    let has_client =
+        |folder: &Path| ["", "dist"].iter().any(|sub| folder.join(sub).join("socket.io.min.js").is_file());
+    match asked {
+        Some(folder) if has_client(&folder) => Ok(Some(folder)),
+        Some(folder) => Err(NodeError::ClientFolder(folder)),
+        None => Ok(CLIENT_FOLDERS.iter().map(PathBuf::from).find(|folder| has_client(folder))),
+    }
+}

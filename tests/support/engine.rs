@@ -1,0 +1,142 @@
+//! A bare Engine.IO endpoint whose layer above echoes, and writes down what happens.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use actix_socketio::DisconnectReason;
+use actix_socketio::config::EngineConfig;
+use actix_socketio::engine::{ConnectionHandle, ConnectionHandler, Engine, EngineBuilder, Incoming};
+
+use super::eventually;
+use super::server::{Address, Options, TestServer, Variant};
+
+/// What happened to one connection.
+#[derive(Clone, Default)]
+pub(crate) struct Record {
+    pub(crate) handle: Option<ConnectionHandle>,
+    pub(crate) texts: Vec<String>,
+    pub(crate) binaries: Vec<Vec<u8>>,
+    pub(crate) reason: Option<DisconnectReason>,
+    pub(crate) closes: usize,
+}
+
+/// What happened to all of them, by session id.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<HashMap<String, Record>>>);
+
+impl Log {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, HashMap<String, Record>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, sid: &str, change: impl FnOnce(&mut Record)) {
+        change(self.lock().entry(sid.to_owned()).or_default());
+    }
+
+    pub(crate) fn of(&self, sid: &str) -> Record {
+        self.lock().get(sid).cloned().unwrap_or_default()
+    }
+
+    /// The handle of a session.
+    pub(crate) async fn handle(&self, sid: &str) -> ConnectionHandle {
+        eventually("a connection", || self.of(sid).handle).await
+    }
+
+    /// Waits for the end of a session.
+    pub(crate) async fn reason(&self, sid: &str) -> DisconnectReason {
+        eventually("the end of a connection", || self.of(sid).reason).await
+    }
+}
+
+/// Echoes whatever does not begin with `!`.
+pub(crate) struct Echo {
+    connection: ConnectionHandle,
+    log: Log,
+}
+
+impl Echo {
+    pub(crate) fn new(connection: ConnectionHandle, log: Log) -> Box<dyn ConnectionHandler> {
+        log.change(connection.sid(), |record| record.handle = Some(connection.clone()));
+        Box::new(Self { connection, log })
+    }
+}
+
+impl ConnectionHandler for Echo {
+    fn on_message(&mut self, message: Incoming<'_>) -> Result<(), DisconnectReason> {
+        match message {
+            Incoming::Text(text) => {
+                self.log.change(self.connection.sid(), |record| record.texts.push(text.to_owned()));
+                if !text.starts_with('!') {
+                    self.connection.send_text(text);
+                }
+            }
+            Incoming::Binary(bytes) => {
+                let bytes = bytes.into_bytes();
+                self.log.change(self.connection.sid(), |record| record.binaries.push(bytes.to_vec()));
+                self.connection.send_binary(&bytes);
+            }
+        }
+        Ok(())
+    }
+
+    fn on_close(&mut self, reason: DisconnectReason) {
+        self.log.change(self.connection.sid(), |record| {
+            record.reason = Some(reason);
+            record.closes += 1;
+        });
+    }
+}
+
+/// A running endpoint at `/engine.io/`.
+pub(crate) struct EngineServer {
+    pub(crate) server: TestServer,
+    pub(crate) address: Address,
+    pub(crate) engine: Engine,
+    pub(crate) log: Log,
+}
+
+impl EngineServer {
+    /// With options changed by `change`.
+    pub(crate) fn start(variant: Variant, change: impl FnOnce(&mut EngineConfig)) -> Self {
+        Self::build(variant, change, |builder| builder)
+    }
+
+    /// With options and hooks.
+    pub(crate) fn build(
+        variant: Variant,
+        change: impl FnOnce(&mut EngineConfig),
+        hooks: impl FnOnce(EngineBuilder) -> EngineBuilder,
+    ) -> Self {
+        let (engine, log) = engine(change, hooks);
+        let mounted = engine.clone();
+        let closing = engine.clone();
+        let options = Options {
+            before_stop: Some(Box::new(move || {
+                let engine = closing.clone();
+                Box::pin(async move {
+                    let deadline = std::time::Duration::from_secs(5);
+                    let spread = std::time::Duration::ZERO;
+                    engine.close(DisconnectReason::ServerShuttingDown, spread, deadline).await;
+                })
+            })),
+            ..Options::default()
+        };
+        let server = TestServer::start(variant, options, move |config| mounted.configure(config));
+        Self { address: server.address.clone(), server, engine, log }
+    }
+}
+
+/// An endpoint that is not mounted yet.
+pub(crate) fn engine(
+    change: impl FnOnce(&mut EngineConfig),
+    hooks: impl FnOnce(EngineBuilder) -> EngineBuilder,
+) -> (Engine, Log) {
+    let mut config = EngineConfig::default();
+    change(&mut config);
+    let log = Log::default();
+    let of_layer = log.clone();
+    let engine = hooks(Engine::builder().config(config))
+        .build(move |connection| Echo::new(connection, of_layer.clone()))
+        .expect("a valid configuration");
+    (engine, log)
+}
