@@ -194,8 +194,17 @@ async fn one_per_room_sees_its_life_and_its_traffic() {
     one.close().await;
     until(|| io.of("/").room_size("t") == 1).await;
     io.of("/").close_room("t").await;
-    let life =
-        ["t started", "created t", "joined t", "joined t", "deal 1", "left t", "left t", "deleted t", "t stopped"];
+    let life = [
+        "t started",
+        "created t",
+        "joined t",
+        "joined t",
+        "deal 1",
+        "left t",
+        "left t",
+        "deleted t",
+        "t stopped",
+    ];
     assert_eq!(seen.wait(9).await, life);
     assert!(io.of("/").room_actor::<Table>("t").await.is_none());
     assert!(two.is_connected());

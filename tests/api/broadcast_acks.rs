@@ -23,8 +23,9 @@ async fn collected_from_everybody_before_the_timeout() {
     let io = SocketIo::new();
     let [a, b, c] = clients(&io).await;
     let begin = Instant::now();
-    let (acks, ..) = futures_util::join!(
-        io.except(c.id()).emit_with_ack::<i32, _>("how many", &()),
+    let operator = io.except(c.id());
+    let (acks, ..) = tokio::join!(
+        operator.emit_with_ack::<i32, _>("how many", &()),
         a.answer::<(), _>("how many", &1),
         b.answer::<(), _>("how many", &2)
     );
@@ -42,8 +43,9 @@ async fn who_is_silent_leaves_or_answers_nonsense_is_named() {
     let [good, silent, leaving, wrong] = clients(&io).await;
     let (leaving_id, socket_count) = (leaving.id().to_owned(), || io.of("/").socket_count());
     assert_eq!(socket_count(), 4);
-    let (acks, ..) = futures_util::join!(
-        io.timeout(ms(150)).emit_with_ack::<i32, _>("x", &()),
+    let operator = io.timeout(ms(150));
+    let (acks, ..) = tokio::join!(
+        operator.emit_with_ack::<i32, _>("x", &()),
         good.answer::<(), _>("x", &1),
         async {
             leaving.expect::<()>("x").await.unwrap();
@@ -75,8 +77,13 @@ async fn nobody_to_ask_is_over_at_once() {
 async fn streamed_as_they_come() {
     let io = SocketIo::new();
     let [one, two, three] = clients(&io).await;
-    let mut stream = io.of("/").to([one.id(), two.id(), three.id()]).timeout(ms(300))
-        .emit_with_ack_stream::<i32, _>("x", &()).await.unwrap();
+    let mut stream = io
+        .of("/")
+        .to([one.id(), two.id(), three.id()])
+        .timeout(ms(300))
+        .emit_with_ack_stream::<i32, _>("x", &())
+        .await
+        .unwrap();
     two.answer::<(), _>("x", &2).await.unwrap();
     assert_eq!(stream.next().await, Some((two.id().to_owned(), Ok(2))));
     one.answer::<(), _>("x", &1).await.unwrap();
@@ -107,10 +114,7 @@ async fn a_dropped_stream_leaves_nothing_pending() {
         one.expect::<()>("x").await.unwrap();
         one.expect_nothing_for(ms(10)).await.unwrap();
     }
-    let (acks, _) = futures_util::join!(
-        io.emit_with_ack::<i32, _>("x", &()),
-        one.answer::<(), _>("x", &1)
-    );
+    let (acks, _) = tokio::join!(io.emit_with_ack::<i32, _>("x", &()), one.answer::<(), _>("x", &1));
     assert_eq!(acks.unwrap().answers.len(), 1);
     one.close().await;
     until(|| io.of("/").socket_count() == 0).await;

@@ -171,7 +171,7 @@ async fn fetched_sockets_can_be_used() {
     remote.emit("e", &1).await.unwrap();
     assert_eq!(got(&clients, "e").await, [0]);
     let (answer, _) =
-        futures_util::join!(remote.emit_with_ack::<i32, _>("x", &()), clients[0].answer::<(), _>("x", &3));
+        tokio::join!(remote.emit_with_ack::<i32, _>("x", &()), clients[0].answer::<(), _>("x", &3));
     assert_eq!(answer.unwrap(), 3);
     remote.join("other").await.unwrap();
     remote.leave("room").await;
@@ -213,13 +213,13 @@ async fn volatile_is_dropped_for_who_cannot_take_it() {
     // More than is handed to a transport at once.
     let filler = "x".repeat(60_000);
     io.emit("filler", &filler).await.unwrap();
+    clients[1].expect::<String>("filler").await.unwrap();
     io.volatile().emit("v", &1).await.unwrap();
     sockets[0].volatile().emit("v", &1).await.unwrap();
     io.emit("last", &1).await.unwrap();
     clients[0].set_reading(true);
     clients[0].expect::<String>("filler").await.unwrap();
     clients[0].expect::<i32>("last").await.unwrap();
-    clients[1].expect::<String>("filler").await.unwrap();
     clients[1].expect::<i32>("v").await.unwrap();
     clients[1].expect::<i32>("last").await.unwrap();
 }
@@ -335,6 +335,7 @@ async fn the_life_of_rooms_in_order() {
     clients[1].close().await;
     seen.wait(6).await;
     one.join("a").await.unwrap();
-    let life = ["created a", "joined a", "joined a", "left a", "left a", "deleted a", "created a", "joined a"];
+    let life =
+        ["created a", "joined a", "joined a", "left a", "left a", "deleted a", "created a", "joined a"];
     assert_eq!(seen.wait(8).await, life);
 }

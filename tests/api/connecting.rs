@@ -139,21 +139,21 @@ async fn protocol_violations_close_the_connection() {
     let io = SocketIo::new();
     io.of("/other");
     let violations = [
-        "0",                       // a second CONNECT
-        "2/other,[\"x\"]",         // an event to a namespace it has not joined
-        "2/nowhere,[\"x\"]",       // to one that does not exist
-        "1/other,",                // leaving what it is not in
-        "9[\"x\"]",                // no such packet
+        "0",                 // a second CONNECT
+        "2/other,[\"x\"]",   // an event to a namespace it has not joined
+        "2/nowhere,[\"x\"]", // to one that does not exist
+        "1/other,",          // leaving what it is not in
+        "9[\"x\"]",          // no such packet
         "2{\"not\":\"a list\"}",
         "2[\"unfinished\"",
         "2[]",
         "2",
         "",
-        "2[\"connect\"]",          // reserved
+        "2[\"connect\"]", // reserved
         "2[\"disconnecting\",1]",
-        "4{\"message\":\"x\"}",    // only servers send it
+        "4{\"message\":\"x\"}", // only servers send it
         "51-[\"x\",{\"_placeholder\":true,\"num\":7}]",
-        "599-[\"x\"]",             // more attachments than allowed
+        "599-[\"x\"]", // more attachments than allowed
     ];
     for violation in violations {
         let client = TestClient::connect(&io).await.unwrap();

@@ -32,8 +32,7 @@ async fn reasons_of_the_server() {
     let three = TestClient::connect(&io).await.unwrap();
     io.close().await;
     assert_eq!(three.expect_disconnect().await.unwrap(), DisconnectReason::ServerShuttingDown);
-    let reasons =
-        ["server namespace disconnect", "server namespace disconnect", "server shutting down"];
+    let reasons = ["server namespace disconnect", "server namespace disconnect", "server shutting down"];
     assert_eq!(seen.wait(3).await, reasons);
     let error = TestClient::connect(&io).await.unwrap_err();
     assert_eq!(error.to_string(), "handshake refused: Service unavailable");

@@ -98,39 +98,37 @@ async fn a_socket_may_have_handlers_of_its_own() {
     let io = SocketIo::new();
     let seen = Seen::default();
     let of_connect = seen.clone();
-    io.of("/")
-        .on("x", || async { "namespace" })
-        .on_connect(move |socket: Socket| {
-            let seen = of_connect.clone();
-            async move {
-                if socket.handshake().query("special").is_none() {
-                    return;
-                }
-                let (x, once, any, gone, filtered) =
-                    (seen.clone(), seen.clone(), seen.clone(), seen.clone(), seen.clone());
-                socket.on("own", |Data(number): Data<i32>| async move { number + 1 });
-                socket.on("x", move || {
-                    x.push("own x");
-                    async {}
-                });
-                socket.once("x", move || {
-                    once.push("once x");
-                    async {}
-                });
-                socket.on_any(move |Event(name): Event| {
-                    any.push(format!("any {name}"));
-                    async {}
-                });
-                socket.filter(move |_, event, _| {
-                    filtered.push(format!("filter {event}"));
-                    async move { if event == "secret" { Err(Refusal::new("no")) } else { Ok(()) } }
-                });
-                socket.on_disconnect(move || {
-                    gone.push("gone");
-                    async {}
-                });
+    io.of("/").on("x", || async { "namespace" }).on_connect(move |socket: Socket| {
+        let seen = of_connect.clone();
+        async move {
+            if socket.handshake().query("special").is_none() {
+                return;
             }
-        });
+            let (x, once, any, gone, filtered) =
+                (seen.clone(), seen.clone(), seen.clone(), seen.clone(), seen.clone());
+            socket.on("own", |Data(number): Data<i32>| async move { number + 1 });
+            socket.on("x", move || {
+                x.push("own x");
+                async {}
+            });
+            socket.once("x", move || {
+                once.push("once x");
+                async {}
+            });
+            socket.on_any(move |Event(name): Event| {
+                any.push(format!("any {name}"));
+                async {}
+            });
+            socket.filter(move |_, event, _| {
+                filtered.push(format!("filter {event}"));
+                async move { if event == "secret" { Err(Refusal::new("no")) } else { Ok(()) } }
+            });
+            socket.on_disconnect(move || {
+                gone.push("gone");
+                async {}
+            });
+        }
+    });
     let special = TestClient::builder(&io).query("special", "1").connect().await.unwrap();
     let plain = TestClient::builder(&io).timeout(ms(100)).connect().await.unwrap();
     assert_eq!(special.emit_with_ack::<i32, _>("own", &1).await.unwrap(), 2);
@@ -201,7 +199,7 @@ async fn failures_are_logged_with_sid_and_event() {
     io.of("/")
         .on("fails", || async { Err::<i32, _>("out of luck") })
         .on("typed", |Data(_): Data<i32>| async {})
-        .on("panics", || async { panic!("on purpose") })
+        .on("panics", || async { on_purpose() })
         .on("panics at once", |_: Socket| {
             assert!(std::env::args().count() == 0, "on purpose, too");
             async {}
@@ -243,7 +241,7 @@ async fn whatever_of_the_application_panics_costs_its_own_event_only() {
         .actor(|_| -> crate::actors::Idle { panic!("on purpose") })
         .on_any_outgoing(|_, event, _| assert!(event != "bomb", "on purpose"))
         .on_room_event(|_| panic!("on purpose"))
-        .on_connect(|| async { panic!("on purpose") })
+        .on_connect(|| async { on_purpose() })
         .on("reply", || async { actix_socketio::Reply(Bomb) })
         .on("emit", |socket: Socket| async move {
             socket.emit("x", &Bomb).await.unwrap();
@@ -252,7 +250,7 @@ async fn whatever_of_the_application_panics_costs_its_own_event_only() {
             socket.join("room").await.unwrap();
             "joined"
         })
-        .on_disconnecting(|| async { panic!("on purpose") });
+        .on_disconnecting(|| async { on_purpose() });
     let (client, other) = (TestClient::connect(&io).await.unwrap(), TestClient::connect(&io).await.unwrap());
     client.emit("reply", &()).await.unwrap();
     client.emit("emit", &()).await.unwrap();
@@ -333,4 +331,8 @@ async fn the_acknowledgement_may_be_kept_and_is_given_once() {
     client.emit("twice", &()).await.unwrap();
     assert_eq!(seen.wait(4).await, ["true", "false", "false", "true"]);
     client.expect_nothing().await.unwrap();
+}
+
+fn on_purpose() {
+    panic!("on purpose");
 }

@@ -2,8 +2,8 @@
 //! worker threads matter.
 
 mod actors;
-mod broadcasts;
 mod broadcast_acks;
+mod broadcasts;
 mod connecting;
 mod ending;
 mod extracting;

@@ -57,7 +57,7 @@ async fn the_same_data_through_either_parser() {
         assert_eq!(typed, (3, file()), "{parser:?}");
         client.emit("back", &data).await.unwrap();
         assert_eq!(client.expect::<(File, Bytes)>("back").await.unwrap(), data, "{parser:?}");
-        let (answer, asked) = futures_util::join!(
+        let (answer, asked) = tokio::join!(
             client.emit_with_ack::<(File, Bytes), _>("ask", &data),
             client.answer::<(File, Bytes), _>("question", &data)
         );

@@ -18,25 +18,22 @@ async fn typed_several_and_raw() {
     let io = SocketIo::new();
     let client = TestClient::connect(&io).await.unwrap();
     let socket = socket(&io, &client).await;
-    let (answer, asked) = futures_util::join!(
+    let (answer, asked) = tokio::join!(
         socket.emit_with_ack::<u32, _>("one", &(1, "two")),
         client.answer::<(u32, String), _>("one", &7)
     );
     assert_eq!((answer.unwrap(), asked.unwrap()), (7, (1, "two".to_owned())));
-    let (answer, _) = futures_util::join!(
+    let (answer, _) = tokio::join!(
         socket.call::<(u32, String), _>("several", &()),
         client.answer::<(), _>("several", &(8, "nine"))
     );
     assert_eq!(answer.unwrap(), (8, "nine".to_owned()));
-    let (answer, _) = futures_util::join!(
-        socket.emit_with_ack::<Args, _>("raw", &()),
-        client.answer::<(), _>("raw", &(1.5, [0u8; 0].as_slice()))
-    );
+    let raw = (1.5, Vec::<u8>::new());
+    let (answer, _) =
+        tokio::join!(socket.emit_with_ack::<Args, _>("raw", &()), client.answer::<(), _>("raw", &raw));
     assert_eq!(&*answer.unwrap().to_json().unwrap().0, "[1.5,[]]");
-    let (answer, _) = futures_util::join!(
-        socket.emit_with_ack::<u32, _>("wrong", &()),
-        client.answer::<(), _>("wrong", "text")
-    );
+    let (answer, _) =
+        tokio::join!(socket.emit_with_ack::<u32, _>("wrong", &()), client.answer::<(), _>("wrong", "text"));
     assert!(matches!(answer, Err(AckError::Args(_))), "{answer:?}");
 }
 
@@ -54,7 +51,7 @@ async fn a_handler_may_await_its_own_client() {
         client.answer::<String, _>("what is", &2).await.unwrap();
         client.answer::<String, _>("what is", &3).await.unwrap();
     };
-    let (answer, ()) = futures_util::join!(client.emit_with_ack::<i32, _>("quiz", &()), quiz);
+    let (answer, ()) = tokio::join!(client.emit_with_ack::<i32, _>("quiz", &()), quiz);
     assert_eq!(answer.unwrap(), 5);
 }
 

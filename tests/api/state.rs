@@ -16,10 +16,13 @@ async fn by_type_and_as_a_shared_document() {
     assert_eq!(data.set(1u32), None);
     assert_eq!(data.set(2u32), Some(1));
     assert_eq!(data.set("text"), None);
-    assert_eq!(data.with::<Vec<u8>, _>(|list| {
-        list.push(1);
-        list.len()
-    }), 1);
+    assert_eq!(
+        data.with::<Vec<u8>, _>(|list| {
+            list.push(1);
+            list.len()
+        }),
+        1
+    );
     assert_eq!(data.with::<Vec<u8>, _>(|list| list.len()), 1);
     assert_eq!((data.get::<u32>(), data.get::<&str>()), (Some(2), Some("text")));
     assert_eq!((data.remove::<u32>(), data.remove::<u32>()), (Some(2), None));
