@@ -105,9 +105,7 @@ async fn a_socket_that_leaves_ends_its_wait() {
 
 #[actix_web::test]
 async fn a_dropped_stream_leaves_nothing_pending() {
-    let mut config = actix_socketio::config::Config::default();
-    config.max_pending_acks = 1;
-    let io = SocketIo::builder().config(config).build();
+    let io = SocketIo::builder().adjust(|config, _| config.max_pending_acks = 1).build();
     let [one] = clients(&io).await;
     for _ in 0..3 {
         drop(io.of("/").to(one.id()).emit_with_ack_stream::<i32, _>("x", &()).await.unwrap());

@@ -226,9 +226,7 @@ async fn volatile_is_dropped_for_who_cannot_take_it() {
 
 #[actix_web::test]
 async fn emitting_to_one_socket_waits_for_room() {
-    let mut config = actix_socketio::config::EngineConfig::default();
-    config.outbox_bytes = 5_000;
-    let io = SocketIo::builder().engine_config(config).build();
+    let io = SocketIo::builder().adjust(|_, engine| engine.outbox_bytes = 5_000).build();
     let ([client], [socket]) = clients::<1>(&io).await;
     client.set_reading(false);
     client.expect_nothing().await.unwrap();

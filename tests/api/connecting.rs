@@ -1,6 +1,5 @@
 //! CONNECT: auth, middlewares, refusals, and what a client must not do.
 
-use actix_socketio::config::Config;
 use actix_socketio::test::{ConnectError, TestClient};
 use actix_socketio::{Data, DisconnectReason, Handshake, Refusal, Socket, SocketIo};
 use serde_json::{Value, json};
@@ -177,9 +176,7 @@ async fn other_clients_do_not_notice_a_violation() {
 
 #[actix_web::test]
 async fn a_connection_has_a_limited_number_of_namespaces() {
-    let mut config = Config::default();
-    config.max_namespaces = 2;
-    let io = SocketIo::builder().config(config).build();
+    let io = SocketIo::builder().adjust(|config, _| config.max_namespaces = 2).build();
     io.of("/one");
     io.of("/two");
     let client = TestClient::connect(&io).await.unwrap();

@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use actix_socketio::config::EngineConfig;
 use actix_socketio::error::AckError;
 use actix_socketio::test::{ExpectError, TestClient};
 use actix_socketio::{DisconnectReason, Socket, SocketIo};
@@ -78,9 +77,7 @@ async fn a_client_that_does_not_answer_pings() {
 
 #[actix_web::test]
 async fn a_client_that_does_not_read_is_a_transport_error() {
-    let mut config = EngineConfig::default();
-    config.outbox_bytes = 10_000;
-    let (io, seen) = noting(SocketIo::builder().engine_config(config).build());
+    let (io, seen) = noting(SocketIo::builder().adjust(|_, engine| engine.outbox_bytes = 10_000).build());
     let (slow, good) = (TestClient::connect(&io).await.unwrap(), TestClient::connect(&io).await.unwrap());
     slow.set_reading(false);
     for _ in 0..30 {

@@ -1,6 +1,8 @@
 //! The Socket.IO API as an application uses it: mostly through the in-process test client, over real sockets where
 //! worker threads matter.
 
+#![allow(clippy::unwrap_used)]
+
 mod actors;
 mod broadcast_acks;
 mod broadcasts;
@@ -10,8 +12,10 @@ mod extracting;
 mod handling;
 mod layers;
 mod model;
+mod mounting;
 mod namespaces;
 mod parsers;
+mod pressure;
 mod raw;
 mod runtimes;
 mod server_acks;

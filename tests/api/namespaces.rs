@@ -1,6 +1,5 @@
 //! Static, dynamic, made on the fly, dropped.
 
-use actix_socketio::config::Config;
 use actix_socketio::test::{ConnectError, TestClient};
 use actix_socketio::{DisconnectReason, Namespace, Socket, SocketIo};
 use serde_json::json;
@@ -108,9 +107,7 @@ async fn children_come_with_their_first_socket_and_go_with_their_last() {
 
 #[actix_web::test]
 async fn empty_children_may_be_kept() {
-    let mut config = Config::default();
-    config.keep_empty_namespaces = true;
-    let io = SocketIo::builder().config(config).build();
+    let io = SocketIo::builder().adjust(|config, _| config.keep_empty_namespaces = true).build();
     let family = io.of_pattern("/dyn-{id}").unwrap();
     connect(&io, "/dyn-1").await.unwrap().close().await;
     until(|| io.connection_count() == 0).await;

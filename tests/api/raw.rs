@@ -66,10 +66,15 @@ pub(crate) struct RawClient {
 
 impl RawClient {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
+        Self::connect_at(address, "/socket.io/", "").await
+    }
+
+    /// At another path, with headers of its own (`Name: value\r\n`).
+    pub(crate) async fn connect_at(address: SocketAddr, path: &str, headers: &str) -> Self {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let request = format!(
-            "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\n\
-             Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+            "GET {path}?EIO=4&transport=websocket HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\n\
+             Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n{headers}\r\n"
         );
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut head = Vec::new();
@@ -92,7 +97,8 @@ impl RawClient {
         self.send_frame(&format!("4{packet}")).await;
     }
 
-    async fn send_frame(&mut self, text: &str) {
+    /// Sends a text frame: an Engine.IO packet, or what claims to be one.
+    pub(crate) async fn send_frame(&mut self, text: &str) {
         let mut frame = vec![0x81];
         match text.len() {
             length @ 0..126 => frame.push(0x80 | length as u8),
@@ -138,4 +144,25 @@ impl RawClient {
         let answer = self.packet().await.unwrap();
         answer.strip_prefix("37").unwrap_or_else(|| panic!("{answer}")).to_owned()
     }
+}
+
+/// An HTTP request over a connection of its own: head and body of the answer.
+pub(crate) async fn http(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> (String, Vec<u8>) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+    let head = String::from_utf8(answer[..end].to_vec()).unwrap().to_lowercase();
+    (head, answer.split_off(end + 4))
 }

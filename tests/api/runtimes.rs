@@ -1,7 +1,6 @@
 //! Where it can be run and called from: actix, tokio, Actix handlers, threads without a runtime.
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -9,9 +8,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use actix_socketio::test::{TestClient, run_local};
 use actix_socketio::{Socket, SocketIo};
 use actix_web::{App, HttpResponse, HttpServer, Responder, web};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::raw::{RawClient, Running};
+use crate::raw::{RawClient, Running, http};
 
 /// Runs a future on a thread without any runtime.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
@@ -84,26 +82,15 @@ fn configure(io: &SocketIo) -> impl FnOnce(&mut web::ServiceConfig) + Clone + 's
     }
 }
 
-async fn post(address: SocketAddr, body: &str) -> String {
-    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    let request = format!(
-        "POST /announce HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer
-}
-
 /// What every way of running it must be good for.
 async fn check(io: &SocketIo, running: &Running) {
     let mut clients =
         vec![RawClient::connect(running.address).await, RawClient::connect(running.address).await];
     assert_eq!(clients[0].ask("app").await, "[2]");
     assert_eq!(clients[1].ask("app").await, "[2]");
-    let answer = post(running.address, "hello").await;
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("announced"), "{answer}");
+    let (head, answer) = http(running.address, "POST", "/announce", "", "hello").await;
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+    assert_eq!(answer, b"announced");
     for client in &mut clients {
         assert_eq!(client.packet().await.unwrap(), r#"2["news","hello"]"#);
     }

@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use actix_socketio::config::Config;
 use actix_socketio::error::AckError;
 use actix_socketio::test::TestClient;
 use actix_socketio::{Args, Data, Socket, SocketIo};
@@ -76,9 +75,7 @@ async fn the_timeout_of_the_server_and_that_of_a_call() {
 
 #[actix_web::test]
 async fn pending_acknowledgements_are_bounded() {
-    let mut config = Config::default();
-    config.max_pending_acks = 2;
-    let io = SocketIo::builder().config(config).build();
+    let io = SocketIo::builder().adjust(|config, _| config.max_pending_acks = 2).build();
     let client = TestClient::connect(&io).await.unwrap();
     let socket = socket(&io, &client).await;
     let ask = |event: &'static str| {
