@@ -123,6 +123,23 @@ impl SocketIoBuilder {
         self
     }
 
+    /// Changes any options in place, those too that have no setter of their own here.
+    ///
+    /// ```
+    /// # use actix_socketio::SocketIo;
+    /// let io = SocketIo::builder()
+    ///     .adjust(|config, engine| {
+    ///         config.max_namespaces = 5;
+    ///         engine.outbox_bytes = 4 * 1024 * 1024;
+    ///     })
+    ///     .build();
+    /// # drop(io);
+    /// ```
+    pub fn adjust(mut self, change: impl FnOnce(&mut Config, &mut EngineConfig)) -> Self {
+        change(&mut self.config, self.engine.config_mut());
+        self
+    }
+
     /// A value that handlers can have as [`State<T>`](crate::State).
     pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
         self.states.insert(TypeId::of::<T>(), Arc::new(value));

@@ -616,6 +616,7 @@ impl Handler<Resume> for Connection {
     fn handle(&mut self, _: Resume, ctx: &mut Self::Context) {
         if self.phase == Phase::Open {
             self.judge_backlog(ctx);
+            self.read_held(ctx);
         }
     }
 }
@@ -693,9 +694,37 @@ impl Handler<EmbeddedEvent> for Connection {
 
     fn handle(&mut self, message: EmbeddedEvent, ctx: &mut Self::Context) {
         let EmbeddedEvent { link, event } = message;
+        if self.is_paused() && self.main.as_ref().is_some_and(|main| main.is_embedded(&link)) {
+            if !matches!(event, OwnedEvent::Close(_) | OwnedEvent::Gone(_)) {
+                // It was on its way when reading stopped.
+                link.hold(event);
+                return;
+            }
+            while let Some(event) = link.next_held() {
+                self.on_embedded_event(&link, event, ctx);
+            }
+        }
+        self.on_embedded_event(&link, event, ctx);
+    }
+}
+
+impl Connection {
+    /// What was kept while an embedded websocket was not read, until it is not read again.
+    fn read_held(&mut self, ctx: &mut Context<Self>) {
+        let Some(Link::Embedded(link)) = &self.main else { return };
+        let link = link.clone();
+        while self.phase == Phase::Open
+            && !self.is_paused()
+            && let Some(event) = link.next_held()
+        {
+            self.on_embedded_event(&link, event, ctx);
+        }
+    }
+
+    fn on_embedded_event(&mut self, link: &Arc<EmbeddedLink>, event: OwnedEvent, ctx: &mut Context<Self>) {
         link.handled(&event);
-        let is_main = self.main.as_ref().is_some_and(|main| main.is_embedded(&link));
-        let is_probe = self.upgrade.as_ref().is_some_and(|upgrade| upgrade.link.is_embedded(&link));
+        let is_main = self.main.as_ref().is_some_and(|main| main.is_embedded(link));
+        let is_probe = self.upgrade.as_ref().is_some_and(|upgrade| upgrade.link.is_embedded(link));
         if self.phase != Phase::Open || !(is_main || is_probe) {
             return;
         }

@@ -80,6 +80,8 @@ struct State {
     is_finishing: bool,
     is_paused: bool,
     in_flight: usize,
+    /// Arrived while the connection was paused; they still count as in flight.
+    held: VecDeque<OwnedEvent>,
     /// Why the connection ended, once it has.
     reason: Option<DisconnectReason>,
     /// The task of the websocket: its response body and its reader are one.
@@ -167,6 +169,16 @@ impl EmbeddedLink {
         if let Some(task) = task {
             task.wake();
         }
+    }
+
+    /// Keeps an event until the connection goes on.
+    pub(super) fn hold(&self, event: OwnedEvent) {
+        self.lock().held.push_back(event);
+    }
+
+    /// The next event that was kept.
+    pub(super) fn next_held(&self) -> Option<OwnedEvent> {
+        self.lock().held.pop_front()
     }
 
     /// The next bytes for the client; none when the websocket is to end.
