@@ -203,10 +203,10 @@ impl Handler<EmbeddedEvent> for Connection {
                 return;
             }
             while let Some(event) = link.next_held() {
-                self.on_embedded_event(&link, event, ctx);
+                self.on_embedded_event(&link, &event, ctx);
             }
         }
-        self.on_embedded_event(&link, event, ctx);
+        self.on_embedded_event(&link, &event, ctx);
     }
 }
 
@@ -219,18 +219,18 @@ impl Connection {
             && !self.is_paused()
             && let Some(event) = link.next_held()
         {
-            self.on_embedded_event(&link, event, ctx);
+            self.on_embedded_event(&link, &event, ctx);
         }
     }
 
-    fn on_embedded_event(&mut self, link: &Arc<EmbeddedLink>, event: OwnedEvent, ctx: &mut Context<Self>) {
-        link.handled(&event);
+    fn on_embedded_event(&mut self, link: &Arc<EmbeddedLink>, event: &OwnedEvent, ctx: &mut Context<Self>) {
+        link.handled(event);
         let is_main = self.main.as_ref().is_some_and(|main| main.is_embedded(link));
         let is_probe = self.upgrade.as_ref().is_some_and(|upgrade| upgrade.link.is_embedded(link));
         if self.phase != Phase::Open || !(is_main || is_probe) {
             return;
         }
-        let event = match &event {
+        let event = match event {
             OwnedEvent::Text(bytes) => match std::str::from_utf8(bytes) {
                 Ok(text) => WsEvent::Text(text),
                 Err(_) => return self.link_gone(is_main, Some(FrameError::Utf8), ctx),
