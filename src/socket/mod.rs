@@ -157,7 +157,7 @@ impl Socket {
     }
 
     /// Emits an event and waits for the client's acknowledgement, at most
-    /// [`ack_timeout`](crate::config::Config::ack_timeout).
+    /// [`ack_timeout`](crate::config::Config::ack_timeout). Unlike `emit` it needs a tokio runtime, whose clock it uses.
     pub async fn emit_with_ack<R: FromArgs, T: ToArgs + ?Sized>(
         &self,
         event: &str,
