@@ -210,6 +210,8 @@ impl ClientInner {
             self.refuse(&name, &Refusal::new("Too many namespaces"));
             return Ok(());
         }
+        // A copy: a slice would keep the client's whole message alive.
+        let name = ByteString::from(&*name);
         places.push((name.clone(), Place::Connecting));
         drop(places);
         let this = self.clone();

@@ -3,11 +3,13 @@
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use actix_router::{Path, ResourceDef};
+use futures_util::FutureExt as _;
 
 use crate::config::Config;
 use crate::delivery::Hubs;
@@ -118,14 +120,23 @@ impl Namespaces {
         &self.core
     }
 
-    /// The static namespace of that name, made if need be. A dynamic one of that name becomes static.
+    /// The namespace of that name, made if need be: as a child of the first pattern that matches, else a static one.
+    /// (A static one in a pattern's place would keep the pattern's handlers from the clients that ask for it later.)
     pub(crate) fn of(self: &Arc<Self>, name: &str) -> Arc<NamespaceInner> {
         let name = normalize(name);
         let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = live.get(&*name) {
             return known.clone();
         }
-        let namespace = self.make(&name, Arc::default(), Vec::new(), false);
+        let families = self.families.read().unwrap_or_else(PoisonError::into_inner);
+        let family = families.iter().find_map(|family| match &family.matcher {
+            Matcher::Pattern(pattern) => Some((family, captures(pattern, &name)?)),
+            Matcher::Predicate(_) => None,
+        });
+        let namespace = match family {
+            Some((family, params)) => self.make(&name, family.registry.clone(), params, true),
+            None => self.make(&name, Arc::default(), Vec::new(), false),
+        };
         live.insert(name.into(), namespace.clone());
         namespace
     }
@@ -170,7 +181,9 @@ impl Namespaces {
             let params = match &family.matcher {
                 Matcher::Pattern(pattern) => captures(pattern, name),
                 Matcher::Predicate(predicate) => {
-                    predicate(name.to_owned(), auth.clone()).await.then(Vec::new)
+                    // One that panics says no.
+                    let ask = AssertUnwindSafe(async { predicate(name.to_owned(), auth.clone()).await });
+                    ask.catch_unwind().await.is_ok_and(|matches| matches).then(Vec::new)
                 }
             };
             let Some(params) = params else { continue };

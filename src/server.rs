@@ -123,6 +123,23 @@ impl SocketIoBuilder {
         self
     }
 
+    /// Changes any options in place, those too that have no setter of their own here.
+    ///
+    /// ```
+    /// # use actix_socketio::SocketIo;
+    /// let io = SocketIo::builder()
+    ///     .adjust(|config, engine| {
+    ///         config.max_namespaces = 5;
+    ///         engine.outbox_bytes = 4 * 1024 * 1024;
+    ///     })
+    ///     .build();
+    /// # drop(io);
+    /// ```
+    pub fn adjust(mut self, change: impl FnOnce(&mut Config, &mut EngineConfig)) -> Self {
+        change(&mut self.config, self.engine.config_mut());
+        self
+    }
+
     /// A value that handlers can have as [`State<T>`](crate::State).
     pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
         self.states.insert(TypeId::of::<T>(), Arc::new(value));
@@ -247,7 +264,8 @@ impl SocketIo {
 
     broadcasting!();
 
-    /// The namespace of that name, made if there is none.
+    /// The namespace of that name, made if there is none: if a [pattern](Self::of_pattern) matches it, as its child,
+    /// which has its handlers in common with all children of the pattern.
     pub fn of(&self, name: &str) -> Namespace {
         Namespace(self.namespaces.of(name))
     }
@@ -288,6 +306,10 @@ impl SocketIo {
     /// A value given to [`SocketIoBuilder::state`].
     pub fn state<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         self.core.state()
+    }
+
+    pub(crate) fn parser(&self) -> Parser {
+        self.core.config.parser
     }
 
     pub(crate) fn number(&self) -> usize {

@@ -16,7 +16,7 @@ use crate::disconnect_reason::DisconnectReason;
 use crate::engine::ConnectionHandle;
 use crate::error::{AckError, EmitError, JoinError};
 use crate::handler::{
-    ActorFactory, Handler, Handlers, Handshake, IntoReply, Registry, SocketActors, Watcher, erase,
+    ActorFactory, Handler, Handlers, Handshake, IntoReply, Registry, SocketActors, Watcher, erase, guarded,
 };
 use crate::inbox::LocalSocket;
 use crate::namespace::{Namespace, NamespaceInner};
@@ -272,11 +272,11 @@ impl Socket {
     pub(crate) fn tell_outgoing(&self, event: &str, args: &Args) {
         let handlers = self.0.namespace.registry.load();
         for listener in &handlers.outgoing {
-            listener(self, event, args);
+            guarded("a listener to outgoing events", || listener(self, event, args));
         }
         if let Some(own) = self.own_registry() {
             for listener in &own.load().outgoing {
-                listener(self, event, args);
+                guarded("a listener to outgoing events", || listener(self, event, args));
             }
         }
     }
@@ -564,7 +564,7 @@ impl Socket {
         }
         let mut actors = Box::<SocketActors>::default();
         for factory in factories {
-            factory(self, &mut actors);
+            guarded("the maker of a socket's actor", || factory(self, &mut actors));
         }
         self.extras().actors = Some(actors);
     }

@@ -244,6 +244,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "off".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 
+    if std::env::var_os("NATS_URL").is_some() {
+        return Err("NATS_URL is set, but this is a single node: it cannot join a cluster".into());
+    }
     let mut config = Config::default();
     config.connect_timeout = Duration::from_millis(variable("CONNECT_TIMEOUT", 45_000));
     config.parser = match &*variable("PARSER", "default".to_owned()) {

@@ -27,6 +27,8 @@ const SLOW_GRACE: Duration = Duration::from_millis(100);
 /// How long a closed polling session waits for the poll that fetches its last packets.
 const CLOSING_GRACE: Duration = Duration::from_secs(30);
 
+/// The same when the server stops: a client that is there polls again at once.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 /// How long a session that its client closed waits for a poll that was under way.
 const LAST_POLL: Duration = Duration::from_secs(1);
 /// Websocket pings that a websocket may send before it has taken over. Their answers go past the outbox and its bound.
@@ -84,7 +86,7 @@ impl Connection {
         let handle = ConnectionHandle(shared.clone());
         let now = Instant::now();
         let config = &shared.engine.config;
-        shared.push(Out::Open(open_packet(&shared)), false, now);
+        shared.push(Out::Open(open_packet(shared)), false, now);
         let expires_at = now + config.ping_interval + config.ping_timeout;
         shared.set_expiry(Some(expires_at));
         let address = Self::create(|ctx| {
@@ -144,9 +146,9 @@ impl Connection {
         ctx: &mut Context<Self>,
     ) -> ControlFlow<()> {
         if self.main.as_ref().is_some_and(|main| main.is_native(socket)) {
-            self.on_main_event(&event, ctx);
+            self.on_main_event(event, ctx);
         } else if self.upgrade.as_ref().is_some_and(|upgrade| upgrade.link.is_native(socket)) {
-            self.on_probe_event(&event, ctx);
+            self.on_probe_event(event, ctx);
         }
         if self.knows(socket) && !self.is_paused() {
             ControlFlow::Continue(())
@@ -155,9 +157,9 @@ impl Connection {
         }
     }
 
-    fn on_main_event(&mut self, event: &WsEvent<'_>, ctx: &mut Context<Self>) {
+    fn on_main_event(&mut self, event: WsEvent<'_>, ctx: &mut Context<Self>) {
         let revision = self.shared.outbox.revision;
-        let packet = match *event {
+        let packet = match event {
             WsEvent::Text(text) => decode_text(text, revision),
             WsEvent::Binary(bytes) => decode_binary(bytes, revision),
             WsEvent::Ping(data) => {
@@ -279,9 +281,9 @@ impl Connection {
         }
     }
 
-    fn on_probe_event(&mut self, event: &WsEvent<'_>, ctx: &mut Context<Self>) {
+    fn on_probe_event(&mut self, event: WsEvent<'_>, ctx: &mut Context<Self>) {
         let Some(upgrade) = &mut self.upgrade else { return };
-        match *event {
+        match event {
             WsEvent::Text("2probe") if !upgrade.is_probed => {
                 upgrade.is_probed = true;
                 upgrade.link.send_direct(Bytes::from_static(b"\x81\x063probe"));
@@ -459,7 +461,10 @@ impl Connection {
         let nothing_to_fetch = self.shared.outbox.close(discard || code.is_none(), last);
         match self.main.take() {
             Some(Link::Native(socket)) => socket.finish(code.is_some()),
-            Some(Link::Embedded(link)) => link.finish(code.is_some()),
+            Some(Link::Embedded(link)) => {
+                link.set_reason(reason);
+                link.finish(code.is_some());
+            }
             None => {}
         }
         let is_polite = !discard && code.is_some();
@@ -467,7 +472,11 @@ impl Connection {
             self.gone(ctx);
         } else {
             // The next poll takes the rest and the CLOSE packet. A client that closed may have one on its way.
-            let grace = if reason == DisconnectReason::TransportClose { LAST_POLL } else { CLOSING_GRACE };
+            let grace = match reason {
+                DisconnectReason::TransportClose => LAST_POLL,
+                DisconnectReason::ServerShuttingDown => SHUTDOWN_GRACE,
+                _ => CLOSING_GRACE,
+            };
             ctx.run_later(grace, |connection, ctx| connection.gone(ctx));
         }
     }
@@ -607,6 +616,7 @@ impl Handler<Resume> for Connection {
     fn handle(&mut self, _: Resume, ctx: &mut Self::Context) {
         if self.phase == Phase::Open {
             self.judge_backlog(ctx);
+            self.read_held(ctx);
         }
     }
 }
@@ -684,9 +694,37 @@ impl Handler<EmbeddedEvent> for Connection {
 
     fn handle(&mut self, message: EmbeddedEvent, ctx: &mut Self::Context) {
         let EmbeddedEvent { link, event } = message;
+        if self.is_paused() && self.main.as_ref().is_some_and(|main| main.is_embedded(&link)) {
+            if !matches!(event, OwnedEvent::Close(_) | OwnedEvent::Gone(_)) {
+                // It was on its way when reading stopped.
+                link.hold(event);
+                return;
+            }
+            while let Some(event) = link.next_held() {
+                self.on_embedded_event(&link, event, ctx);
+            }
+        }
+        self.on_embedded_event(&link, event, ctx);
+    }
+}
+
+impl Connection {
+    /// What was kept while an embedded websocket was not read, until it is not read again.
+    fn read_held(&mut self, ctx: &mut Context<Self>) {
+        let Some(Link::Embedded(link)) = &self.main else { return };
+        let link = link.clone();
+        while self.phase == Phase::Open
+            && !self.is_paused()
+            && let Some(event) = link.next_held()
+        {
+            self.on_embedded_event(&link, event, ctx);
+        }
+    }
+
+    fn on_embedded_event(&mut self, link: &Arc<EmbeddedLink>, event: OwnedEvent, ctx: &mut Context<Self>) {
         link.handled(&event);
-        let is_main = self.main.as_ref().is_some_and(|main| main.is_embedded(&link));
-        let is_probe = self.upgrade.as_ref().is_some_and(|upgrade| upgrade.link.is_embedded(&link));
+        let is_main = self.main.as_ref().is_some_and(|main| main.is_embedded(link));
+        let is_probe = self.upgrade.as_ref().is_some_and(|upgrade| upgrade.link.is_embedded(link));
         if self.phase != Phase::Open || !(is_main || is_probe) {
             return;
         }
@@ -702,9 +740,9 @@ impl Handler<EmbeddedEvent> for Connection {
             OwnedEvent::Gone(error) => return self.link_gone(is_main, *error, ctx),
         };
         if is_main {
-            self.on_main_event(&event, ctx);
+            self.on_main_event(event, ctx);
         } else {
-            self.on_probe_event(&event, ctx);
+            self.on_probe_event(event, ctx);
         }
     }
 }

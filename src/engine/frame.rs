@@ -138,7 +138,7 @@ fn unmask(body: &mut [u8], mask: [u8; 4]) {
 }
 
 /// What a client sent.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WsEvent<'a> {
     /// A whole text message.
     Text(&'a str),

@@ -183,24 +183,7 @@ async fn open(
     if request.method() != Method::GET {
         return Err(ConnectionError::BadHandshakeMethod);
     }
-    if let Some(allow) = &engine.hooks.allow_request {
-        allow(request.clone()).await.map_err(ConnectionError::Forbidden)?;
-    }
-    let is_full = engine.config.max_connections.is_some_and(|max| engine.connections.len() >= max);
-    if is_full || engine.is_closing.load(Ordering::SeqCst) {
-        return Err(ConnectionError::Unavailable);
-    }
-    if let Some(hook) = &engine.hooks.handshake {
-        hook(request);
-    }
-    let mut sid = engine.ids.session_id();
-    if engine.connections.contains(&sid) {
-        tracing::error!("the custom id generator repeated itself; using a random id");
-        sid = engine.ids.random_id();
-    }
-    let kept = HandshakeRequest::new(request, &engine.copiers);
-    let shared = Arc::new(Shared::new(sid, revision, transport, engine, kept));
-    tracing::debug!(sid = %shared.sid, transport = transport.as_str(), "handshake");
+    let shared = begin(engine, request, transport, revision).await?;
     let mut response = match transport {
         TransportKind::Polling => {
             engine.connections.insert(shared.clone());
@@ -238,6 +221,34 @@ fn refuse_if_closing(shared: &Shared) {
     if shared.engine.is_closing.load(Ordering::SeqCst) {
         shared.tell(Close { reason: DisconnectReason::ServerShuttingDown, discard: false });
     }
+}
+
+/// Asks whoever has a say in it whether a session may be opened, and makes what its connection will share.
+pub(super) async fn begin(
+    engine: &Arc<EngineInner>,
+    request: &HttpRequest,
+    transport: TransportKind,
+    revision: Revision,
+) -> Result<Arc<Shared>, ConnectionError> {
+    if let Some(allow) = &engine.hooks.allow_request {
+        allow(request.clone()).await.map_err(ConnectionError::Forbidden)?;
+    }
+    let is_full = engine.config.max_connections.is_some_and(|max| engine.connections.len() >= max);
+    if is_full || engine.is_closing.load(Ordering::SeqCst) {
+        return Err(ConnectionError::Unavailable);
+    }
+    if let Some(hook) = &engine.hooks.handshake {
+        hook(request);
+    }
+    let mut sid = engine.ids.session_id();
+    if engine.connections.contains(&sid) {
+        tracing::error!("the custom id generator repeated itself; using a random id");
+        sid = engine.ids.random_id();
+    }
+    let kept = HandshakeRequest::new(request, &engine.copiers);
+    let shared = Arc::new(Shared::new(sid, revision, transport, engine, kept));
+    tracing::debug!(sid = %shared.sid, transport = transport.as_str(), "handshake");
+    Ok(shared)
 }
 
 /// Cookie and headers of a session's first answer.

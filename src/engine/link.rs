@@ -12,6 +12,7 @@ use super::frame::{OpCode, write_frame};
 use super::handle::Shared;
 use super::native::NativeSocket;
 use super::outbox::Outbox;
+use crate::disconnect_reason::DisconnectReason;
 
 /// Received bytes that may be on their way to the connection's thread; then reading waits.
 const MAX_IN_FLIGHT: usize = 256 * 1024;
@@ -79,6 +80,10 @@ struct State {
     is_finishing: bool,
     is_paused: bool,
     in_flight: usize,
+    /// Arrived while the connection was paused; they still count as in flight.
+    held: VecDeque<OwnedEvent>,
+    /// Why the connection ended, once it has.
+    reason: Option<DisconnectReason>,
     /// The task of the websocket: its response body and its reader are one.
     task: Option<Waker>,
 }
@@ -124,6 +129,16 @@ impl EmbeddedLink {
         });
     }
 
+    /// The connection has ended.
+    pub(super) fn set_reason(&self, reason: DisconnectReason) {
+        self.lock().reason = Some(reason);
+    }
+
+    /// Why the connection ended, once it has.
+    pub(super) fn reason(&self) -> Option<DisconnectReason> {
+        self.lock().reason
+    }
+
     /// Stops or resumes reading.
     pub(super) fn set_paused(&self, is_paused: bool) {
         self.change(|state| state.is_paused = is_paused);
@@ -154,6 +169,16 @@ impl EmbeddedLink {
         if let Some(task) = task {
             task.wake();
         }
+    }
+
+    /// Keeps an event until the connection goes on.
+    pub(super) fn hold(&self, event: OwnedEvent) {
+        self.lock().held.push_back(event);
+    }
+
+    /// The next event that was kept.
+    pub(super) fn next_held(&self) -> Option<OwnedEvent> {
+        self.lock().held.pop_front()
     }
 
     /// The next bytes for the client; none when the websocket is to end.

@@ -1,6 +1,6 @@
 //! Engine.IO: sessions over long-polling and websockets, usable by itself. Knows nothing of Socket.IO.
 //!
-//! A request enters at [`handshake`] and becomes, or finds, a `Connection` actor. What the client sends reaches
+//! A request enters at `handshake` and becomes, or finds, a `Connection` actor. What the client sends reaches
 //! the [`ConnectionHandler`] above; what is sent to it goes through the connection's `Outbox`, which a poll,
 //! a taken-over socket or the body of a websocket response drains.
 //!
@@ -13,6 +13,7 @@ pub mod frame;
 mod handle;
 mod handshake;
 mod link;
+mod local;
 mod message;
 mod native;
 mod outbox;
@@ -37,6 +38,7 @@ use actix_web::{HttpRequest, web};
 use self::connections::Connections;
 pub use self::handle::{Backlog, ConnectionHandle, ConnectionHandler, Incoming, TransportKind};
 pub use self::handshake::{ConnectionError, HeadersHook};
+pub(crate) use self::local::{LocalClient, LocalEvent};
 pub use self::message::{Message, MessageBuilder};
 pub use self::packet::Revision;
 pub use self::request::HandshakeRequest;

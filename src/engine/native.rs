@@ -39,11 +39,11 @@ thread_local! {
 }
 
 /// A stream that is not plain TCP.
-pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 /// A stream that was taken over.
-pub(super) enum NativeStream {
+pub(crate) enum NativeStream {
     /// Registered with this thread's event loop.
     Tcp(TcpStream),
     /// Plain TCP on its way to another thread.

@@ -28,7 +28,6 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// A stream that can be taken over.
 pub(crate) trait HttpStream: AsyncRead + AsyncWrite + Unpin + 'static {
     /// As a native stream.
-    #[allow(private_interfaces)]
     fn into_native(self) -> NativeStream;
 }
 

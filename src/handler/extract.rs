@@ -193,6 +193,11 @@ pub(crate) fn remember_app(server: usize, request: &HttpRequest) {
     });
 }
 
+/// Forgets the `App` of this thread: the next handshake brings another.
+pub(crate) fn forget_app(server: usize) {
+    APPS.with_borrow_mut(|apps| apps.retain(|(known, _)| *known != server));
+}
+
 /// The data of the Actix `App` that the server is mounted in (of this worker thread's instance).
 impl<T: ?Sized + 'static> FromCall for web::Data<T> {
     fn from_call(call: &Call) -> Result<Self, ExtractError> {

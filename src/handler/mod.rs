@@ -20,8 +20,8 @@ use futures_util::FutureExt as _;
 
 pub use self::actor::FromSocket;
 pub(crate) use self::actor::{ActorFactory, SocketActors, actor_factory, forward};
-pub(crate) use self::extract::remember_app;
 pub use self::extract::{Attachments, Data, Event, ExtractError, FromCall, Handshake, State, TryData};
+pub(crate) use self::extract::{forget_app, remember_app};
 pub(crate) use self::registry::registration;
 pub(crate) use self::registry::{Handlers, Registry};
 pub(crate) use self::registry::{IncomingFilter, OutgoingListener};
@@ -157,7 +157,8 @@ where
         let begun = catch_unwind(AssertUnwindSafe(|| handler.call(&call)));
         Box::pin(async move {
             let result = match begun {
-                Ok(Ok(future)) => AssertUnwindSafe(future).catch_unwind().await,
+                // The reply too: serializing is the application's code.
+                Ok(Ok(future)) => AssertUnwindSafe(async { future.await.reply(&call) }).catch_unwind().await,
                 Ok(Err(error)) => {
                     tracing::warn!(
                         sid = call.socket.id(), event = &*call.event, %error, "event not understood"
@@ -166,9 +167,8 @@ where
                 }
                 Err(panic) => Err(panic),
             };
-            match result {
-                Ok(output) => output.reply(&call),
-                Err(panic) => log_panic(&call, &*panic),
+            if let Err(panic) = result {
+                log_panic(&call, &*panic);
             }
         })
     };
@@ -188,7 +188,7 @@ where
         let begun = catch_unwind(AssertUnwindSafe(|| handler.call(&call)));
         Box::pin(async move {
             let result = match begun {
-                Ok(Ok(future)) => AssertUnwindSafe(future).catch_unwind().await,
+                Ok(Ok(future)) => AssertUnwindSafe(async { future.await.admission() }).catch_unwind().await,
                 Ok(Err(error)) => {
                     tracing::debug!(sid = call.socket.id(), %error, "auth not understood");
                     return Err(Refusal::new("invalid auth"));
@@ -196,7 +196,7 @@ where
                 Err(panic) => Err(panic),
             };
             match result {
-                Ok(output) => output.admission(),
+                Ok(admission) => admission,
                 Err(panic) => {
                     log_panic(&call, &*panic);
                     Err(Refusal::new("internal error"))
@@ -204,6 +204,15 @@ where
             }
         })
     })
+}
+
+/// Calls code of the application that is no handler; a panic of it costs nobody anything.
+pub(crate) fn guarded<T>(what: &str, call: impl FnOnce() -> T) -> Option<T> {
+    let result = catch_unwind(AssertUnwindSafe(call));
+    if result.is_err() {
+        tracing::error!("{what} panicked");
+    }
+    result.ok()
 }
 
 pub(crate) fn log_panic(call: &Call, panic: &(dyn Any + Send)) {

@@ -1,7 +1,6 @@
 //! The life of rooms as an application sees it: listeners, and one actor of the user's per room.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 
 use actix::dev::ToEnvelope;
@@ -9,6 +8,7 @@ use actix::prelude::*;
 use tokio::sync::oneshot;
 
 use super::actor::start_until;
+use super::guarded;
 use crate::delivery::{RoomLife, RoomName, RoomWatcher};
 use crate::namespace::{Namespace, NamespaceInner, RoomHandle};
 use crate::protocol::{Args, ByteString};
@@ -78,7 +78,7 @@ impl RoomWatcher for Watcher {
             RoomLife::Opened => {
                 let factory = namespace.registry.load().room_actor.clone();
                 let handle = RoomHandle::new(Namespace(namespace.clone()), room.clone());
-                self.actor = factory.and_then(|make| guarded("room actor", || make(handle)));
+                self.actor = factory.and_then(|make| guarded("the maker of a room's actor", || make(handle)));
                 RoomEvent::Created { room: room_name }
             }
             RoomLife::Joined(socket) => RoomEvent::Joined { room: room_name, socket: socket.to_string() },
@@ -94,7 +94,7 @@ impl RoomWatcher for Watcher {
             RoomLife::Closed => RoomEvent::Deleted { room: room_name },
         };
         for listener in &namespace.registry.load().rooms {
-            guarded("room listener", || listener(&event));
+            guarded("a room listener", || listener(&event));
         }
         if let Some(actor) = &self.actor {
             actor.tell(event);
@@ -108,15 +108,6 @@ impl RoomWatcher for Watcher {
     fn actor(&self) -> Option<Box<dyn Any + Send>> {
         self.actor.as_ref().map(|actor| actor.address())
     }
-}
-
-/// A panic of the user's costs the room nothing.
-fn guarded<T>(what: &str, call: impl FnOnce() -> T) -> Option<T> {
-    let result = catch_unwind(AssertUnwindSafe(call));
-    if result.is_err() {
-        tracing::error!("a {what} panicked");
-    }
-    result.ok()
 }
 
 /// Starts a room's actor.
