@@ -39,10 +39,7 @@ async fn packets_are_separated_by_record_separators(variant: Variant) {
     let server = EngineServer::start(variant, |_| {});
     let polling = Polling::open(&server.address).await;
     polling.send("4one\x1e4\u{20ac} \u{1f600}\x1e4\x1e4{\"a\":\"\\u001e\"}\x1e6").await;
-    assert_eq!(
-        polling.get().await.text(),
-        "4one\x1e4\u{20ac} \u{1f600}\x1e4\x1e4{\"a\":\"\\u001e\"}"
-    );
+    assert_eq!(polling.get().await.text(), "4one\x1e4\u{20ac} \u{1f600}\x1e4\x1e4{\"a\":\"\\u001e\"}");
     assert_eq!(server.log.of(&polling.sid).texts, ["one", "\u{20ac} \u{1f600}", "", "{\"a\":\"\\u001e\"}"]);
 }
 
