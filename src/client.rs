@@ -259,6 +259,12 @@ impl ClientInner {
             namespace.release();
             return;
         }
+        if namespace.is_removed() {
+            self.forget_connecting(&name);
+            namespace.release();
+            self.refuse(&name, &Refusal::new("Invalid namespace"));
+            return;
+        }
         self.admitted(&name, &namespace, socket);
     }
 
@@ -278,6 +284,10 @@ impl ClientInner {
         local.socket().enter(&hub, local.clone());
         tracing::debug!(sid = local.socket().id(), namespace = namespace.name(), "socket connected");
         local.connected();
+        if namespace.is_removed() {
+            // By another thread, which did not find this socket yet.
+            self.disconnect(&local);
+        }
     }
 
     fn forget_connecting(&self, name: &str) {

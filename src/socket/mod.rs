@@ -360,16 +360,27 @@ impl Socket {
 
     /// All handlers are done.
     pub(crate) fn forget_everything(&self) {
-        let actors = self.extras().actors.take();
+        // Its own handlers too: they may hold this very socket.
+        let (actors, own) = {
+            let mut extras = self.extras();
+            (extras.actors.take(), extras.registry.take())
+        };
         if let Some(mut actors) = actors {
             actors.stop();
         }
+        drop(own);
         self.0.namespace.release();
     }
 
     /// Disconnects it: from the namespace, or with `close` its whole connection. The client does not come back by itself.
     pub async fn disconnect(&self, close: bool) {
-        let Some(hub) = self.0.hub.get() else { return };
+        let Some(hub) = self.0.hub.get() else {
+            // In a middleware: there is nothing to leave yet.
+            if close {
+                self.0.connection.close(DisconnectReason::ForcedServerClose);
+            }
+            return;
+        };
         BroadcastOperator::new(self.0.namespace.clone()).to(self.id()).disconnect_on(hub, close).await;
     }
 }

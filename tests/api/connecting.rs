@@ -228,3 +228,21 @@ async fn a_client_that_leaves_during_its_middleware_is_never_connected() {
     assert_eq!(io.of("/slow").socket_count(), 0);
     until(|| io.connection_count() == 0).await;
 }
+
+#[actix_web::test]
+async fn a_middleware_may_close_the_connection() {
+    let io = SocketIo::new();
+    io.of("/").middleware(|socket: Socket| async move { socket.disconnect(true).await });
+    let seen = Seen::default();
+    let of_end = seen.clone();
+    io.of("/").on_disconnect(move |reason: DisconnectReason| {
+        of_end.push(reason.as_str());
+        async {}
+    });
+    let client = TestClient::builder(&io).connect().await;
+    match client {
+        Ok(client) => assert_eq!(client.expect_disconnect().await, Ok(DisconnectReason::ForcedServerClose)),
+        Err(error) => assert_eq!(error, ConnectError::Closed(DisconnectReason::ForcedServerClose)),
+    }
+    until(|| io.connection_count() == 0).await;
+}

@@ -166,6 +166,7 @@ async fn results_are_acknowledgements() {
         .on("float", || async { 0.5f64 })
         .on("vec", || async { vec![1, 2] })
         .on("value", || async { json!({"a": [1]}) })
+        .on("raw", || async { serde_json::value::RawValue::from_string("[1e400]".to_owned()) })
         .on("reply", || async { Reply((1, "two")) })
         .on("args", |args: Args| async move { args })
         .on("option", || async { Some("some") })
@@ -181,6 +182,7 @@ async fn results_are_acknowledgements() {
         ("float", "[0.5]"),
         ("vec", "[[1,2]]"),
         ("value", r#"[{"a":[1]}]"#),
+        ("raw", "[[1e400]]"),
         ("reply", r#"[1,"two"]"#),
         ("args", r#"["a",null]"#),
         ("option", r#"["some"]"#),
@@ -190,6 +192,15 @@ async fn results_are_acknowledgements() {
         let answer: Args = client.emit_with_ack(event, &("a", ())).await.unwrap();
         assert_eq!(&*answer.to_json().unwrap().0, expected, "{event}");
     }
+}
+
+#[actix_web::test]
+async fn bytes_are_acknowledged_as_binary() {
+    let io = SocketIo::new();
+    io.of("/").on("bytes", || async { Bytes::from_static(b"\x00\xff") });
+    let client = TestClient::connect(&io).await.unwrap();
+    let answer: Bytes = client.emit_with_ack("bytes", &()).await.unwrap();
+    assert_eq!(answer, b"\x00\xff"[..]);
 }
 
 #[actix_web::test]

@@ -154,3 +154,22 @@ async fn a_handler_registered_later_serves_sockets_that_are_there() {
     io.of("/").off("late").fallback(|| async { 2 });
     assert_eq!(client.emit_with_ack::<i32, _>("late", &()).await.unwrap(), 2);
 }
+
+#[actix_web::test]
+async fn who_is_on_the_way_into_one_that_is_dropped_is_refused() {
+    let io = SocketIo::new();
+    let seen = Seen::default();
+    let of_middleware = seen.clone();
+    io.of("/slow").middleware(move || {
+        let seen = of_middleware.clone();
+        async move {
+            seen.push("asked");
+            tokio::time::sleep(crate::ms(50)).await;
+        }
+    });
+    let (result, ()) = tokio::join!(connect(&io, "/slow"), async {
+        seen.wait(1).await;
+        io.remove_namespace("/slow").await;
+    });
+    assert!(is_invalid(result));
+}

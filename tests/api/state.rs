@@ -84,3 +84,24 @@ async fn a_socket_that_left_is_freed_with_its_data() {
     client.close().await;
     until(|| std::sync::Arc::strong_count(&mark) == 2).await;
 }
+
+#[actix_web::test]
+async fn handlers_of_its_own_do_not_keep_a_socket_alive() {
+    let io = SocketIo::new();
+    let mark = std::sync::Arc::new(());
+    let of_handler = mark.clone();
+    io.of("/").on_connect(move |socket: Socket| {
+        let held = (socket.clone(), of_handler.clone());
+        async move {
+            socket.on("x", move || {
+                let _held = &held;
+                async { "x" }
+            });
+        }
+    });
+    let client = TestClient::connect(&io).await.unwrap();
+    let _: String = client.emit_with_ack("x", &()).await.unwrap();
+    assert_eq!(std::sync::Arc::strong_count(&mark), 3);
+    client.close().await;
+    until(|| std::sync::Arc::strong_count(&mark) == 2).await;
+}

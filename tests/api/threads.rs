@@ -90,9 +90,11 @@ async fn who_has_joined_is_reached_and_who_has_left_is_not() {
                     for number in 0..200 {
                         let room = format!("{}-{}", &socket.id()[..5], number % 3);
                         socket.join(&room).await.unwrap();
-                        io.to(&room).emit("in", &number).await.unwrap();
                         assert_eq!(io.of("/").room_size(&room), 1);
+                        assert_eq!(socket.rooms(), [socket.id(), &*room]);
+                        io.to(&room).emit("in", &number).await.unwrap();
                         socket.leave(&room).await;
+                        assert_eq!(io.of("/").room_size(&room), 0);
                         io.to(&room).emit("out", &number).await.unwrap();
                     }
                 })
