@@ -78,8 +78,11 @@ where
                 let app = app.clone();
                 async move {
                     request.extensions_mut().insert(CanTakeOver);
-                    let response = app.call(request).await?;
-                    answer(framed, response.into()).await;
+                    match app.call(request).await {
+                        Ok(response) => answer(framed, response.into()).await,
+                        // Middleware refused: as without an upgrade, its error is the answer.
+                        Err(error) => answer(framed, Response::from(error)).await,
+                    }
                     Ok::<(), actix_web::Error>(())
                 }
             }))
