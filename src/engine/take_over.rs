@@ -128,6 +128,10 @@ async fn write<T: HttpStream, B: MessageBody>(
 ) -> Result<(), BoxError> {
     let (mut head, body) = response.into_parts();
     head.head_mut().set_connection_type(ConnectionType::Close);
+    if body.size() == BodySize::Stream {
+        // To a request like this one the codec sends no chunks: it must not announce them either.
+        head.head_mut().no_chunking(true);
+    }
     framed.send(h1::Message::Item((head, body.size()))).await?;
     let mut body: Pin<Box<B>> = Box::pin(body);
     if !body.size().is_eof() {
