@@ -54,8 +54,7 @@ impl Floor {
         engine.path = "/socket.io/".to_owned();
         change_engine(&mut engine);
         let reasons = Reasons::default();
-        let io =
-            SocketIo::builder().config(config).engine_config(engine).state(reasons.clone()).build();
+        let io = SocketIo::builder().config(config).engine_config(engine).state(reasons.clone()).build();
         io.of("/")
             .on("echo", |args: Args, ack: Ack| async move {
                 let _ = ack.send(&args);
@@ -152,8 +151,7 @@ async fn cve_2026_69185_zero_attachments(variant: Variant) {
 async fn cve_2026_59725_binary_post_ends(variant: Variant) {
     let mut floor = Floor::start(variant, |_| {}, |_| {}).await;
     let polling = Polling::open_at(&floor.server.address, "/socket.io/", "").await;
-    let response =
-        polling.post_with(&[("Content-Type", "application/octet-stream")], &[0, 1, 255, 4]).await;
+    let response = polling.post_with(&[("Content-Type", "application/octet-stream")], &[0, 1, 255, 4]).await;
     assert_eq!(response.status, 400);
     polling.gone().await;
     floor.server.assert_serves(&mut floor.bystander).await;
@@ -302,7 +300,8 @@ async fn cve_2023_32695_event_names_that_are_no_text(variant: Variant) {
 
 async fn cve_2022_2421_placeholders_that_are_none(variant: Variant) {
     let mut floor = Floor::start(variant, |_| {}, |_| {}).await;
-    for number in ["1", "-1", "0.5", "\"0\"", "\"splice\"", "null", "true", "[0]", "{}", "1e99", "4294967296"] {
+    for number in ["1", "-1", "0.5", "\"0\"", "\"splice\"", "null", "true", "[0]", "{}", "1e99", "4294967296"]
+    {
         let header = format!(r#"451-["back",{{"_placeholder":true,"num":{number}}}]"#);
         floor.assert_refused_binary(&header, &[&[1, 2, 3]]).await;
     }
