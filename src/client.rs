@@ -67,7 +67,7 @@ impl Client {
         });
         if revision == protocol::Revision::V4 {
             // Clients of 2.x are connected to `/` without asking.
-            let _ = client.connect(ByteString::from_static("/"), Args::default());
+            let _ = client.connect("/", Args::default());
         }
         Self(client)
     }
@@ -153,7 +153,7 @@ impl ClientInner {
                     Some(query) => auth_of_query(&query),
                     None => auth,
                 };
-                self.connect(namespace, auth)
+                self.connect(&namespace, auth)
             }
             PacketBody::Disconnect => match self.take(&namespace)? {
                 Some(local) => {
@@ -199,19 +199,19 @@ impl ClientInner {
         Ok(local)
     }
 
-    fn connect(self: &Rc<Self>, name: ByteString, auth: Args) -> Result<(), DisconnectReason> {
+    fn connect(self: &Rc<Self>, name: &str, auth: Args) -> Result<(), DisconnectReason> {
         let mut places = self.places.borrow_mut();
-        places.retain(|(known, place)| !(matches!(place, Place::Left) && *known == name));
-        if places.iter().any(|(known, _)| *known == name) {
+        places.retain(|(known, place)| !(matches!(place, Place::Left) && **known == *name));
+        if places.iter().any(|(known, _)| **known == *name) {
             return Err(self.violation("a second CONNECT"));
         }
         if places.len() >= self.namespaces.core().config.max_namespaces {
             drop(places);
-            self.refuse(&name, &Refusal::new("Too many namespaces"));
+            self.refuse(name, &Refusal::new("Too many namespaces"));
             return Ok(());
         }
         // A copy: a slice would keep the client's whole message alive.
-        let name = ByteString::from(&*name);
+        let name = ByteString::from(name);
         places.push((name.clone(), Place::Connecting));
         drop(places);
         let this = self.clone();

@@ -9,7 +9,8 @@ use actix::Addr;
 
 use super::connection::{CheckOutbox, Close, Connection, Resume};
 use super::message::Message;
-use super::outbox::{Out, Outbox, Pushed};
+use super::out::Out;
+use super::outbox::{Outbox, Pushed};
 use super::packet::{Packet, Revision};
 use super::request::HandshakeRequest;
 use super::turn::current_thread;

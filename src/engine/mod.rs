@@ -16,6 +16,7 @@ mod link;
 mod local;
 mod message;
 mod native;
+mod out;
 mod outbox;
 pub mod packet;
 pub mod payload;

@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 use super::connection::Connection;
 use super::frame::{FrameLimits, FrameReader};
 use super::handle::Shared;
-use super::outbox::{Item, Out};
+use super::out::{Item, Out};
 use super::turn::{self, Flush, Slot};
 
 /// Bytes read at once, into a buffer of the thread.

@@ -98,3 +98,23 @@ async fn what_is_not_an_engine_packet_is_a_parse_error() {
     assert_eq!(client.packet().await, None);
     assert_eq!(seen.wait(1).await, ["parse error"]);
 }
+
+#[actix_web::test]
+async fn a_taken_over_websocket_is_not_read_past_its_bound_either() {
+    let (io, seen) = server(|engine| {
+        engine.ping_interval = ms(50);
+        engine.ping_timeout = ms(50);
+    });
+    let running = Running::workers(&io, 1);
+    let mut client = RawClient::connect(running.address).await;
+    for number in 0..60 {
+        client.send(&format!(r#"2["work",{number},"{}"]"#, "x".repeat(1000))).await;
+    }
+    tokio::time::sleep(ms(400)).await;
+    assert_eq!(seen.all(), Vec::<String>::new());
+    io.state::<Semaphore>().unwrap().add_permits(60);
+    let expected: Vec<_> = (0..60).map(|number| number.to_string()).collect();
+    assert_eq!(seen.wait(60).await, expected);
+    io.emit("still", &"there").await.unwrap();
+    assert_eq!(client.packet().await.unwrap(), r#"2["still","there"]"#);
+}

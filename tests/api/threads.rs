@@ -184,3 +184,53 @@ async fn handlers_stay_on_the_thread_of_their_connection() {
         assert_eq!(client.ask("thread").await, before);
     }
 }
+
+/// Members come and go, from everywhere at once: nothing is lost, and nothing stays behind.
+#[actix_web::test]
+async fn churn_leaves_nothing_behind() {
+    for workers in [1, 3] {
+        let io = server();
+        let running = Running::workers(&io, workers);
+        let clients = clients(&running, 12, workers).await;
+        let mut sockets = Vec::new();
+        for client in &clients {
+            sockets.push(io.of("/").socket(&client.id).await.unwrap());
+        }
+        let threads: Vec<_> = (0..3usize)
+            .map(|seed| {
+                let (io, sockets) = (io.clone(), sockets.clone());
+                std::thread::spawn(move || {
+                    let mut random = seed;
+                    block_on(async {
+                        for _ in 0..400 {
+                            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                            let (socket, room) =
+                                (&sockets[(random >> 33) % 12], format!("r{}", (random >> 40) % 5));
+                            match (random >> 50) % 8 {
+                                0 | 1 => drop(socket.join(&room).await),
+                                2 => socket.leave(&room).await,
+                                3 => io.to(&room).emit("e", &1).await.unwrap(),
+                                4 => io.to([&*room, "r0"]).except(socket.id()).emit("e", &1).await.unwrap(),
+                                5 => io.to(&room).sockets_join("r4").await,
+                                6 => io.of("/").close_room(&room).await,
+                                _ => assert!(io.to(&room).fetch_sockets().await.sockets.len() <= 12),
+                            }
+                        }
+                    })
+                })
+            })
+            .collect();
+        // Meanwhile the clients leave one by one, half of them without a word.
+        for (index, mut client) in clients.into_iter().enumerate() {
+            tokio::time::sleep(ms(5)).await;
+            if index % 2 == 0 {
+                client.send("1").await;
+                tokio::time::sleep(ms(2)).await;
+            }
+        }
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        until(|| io.of("/").socket_count() == 0 && io.connection_count() == 0).await;
+        assert_eq!(io.of("/").room_names(), Vec::<String>::new());
+        assert!(sockets.iter().all(|socket| !socket.is_connected() && socket.rooms().len() == 1));
+    }
+}
