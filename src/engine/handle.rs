@@ -237,10 +237,17 @@ impl ConnectionHandle {
         self.send(Arc::new(message::Message::binary(bytes)), false)
     }
 
-    /// Waits until what is queued is below the bound. At once if the connection is closed.
+    /// Waits until what is queued is below half of the bound. At once if the connection is closed.
     pub async fn room(&self) {
-        if !self.0.outbox.has_room() {
-            self.0.outbox.room().await;
+        if !self.0.outbox.has_room(0) {
+            self.0.outbox.room(0).await;
+        }
+    }
+
+    /// Waits until there is room for `message` as well.
+    pub(crate) async fn room_for(&self, message: &Message) {
+        if !self.0.outbox.has_room(message.size()) {
+            self.0.outbox.room(message.size()).await;
         }
     }
 

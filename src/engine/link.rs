@@ -15,7 +15,7 @@ use super::outbox::Outbox;
 use crate::disconnect_reason::DisconnectReason;
 
 /// Received bytes that may be on their way to the connection's thread; then reading waits.
-const MAX_IN_FLIGHT: usize = 256 * 1024;
+pub(super) const MAX_IN_FLIGHT: usize = 256 * 1024;
 /// Bytes the response body hands out at once.
 const MAX_CHUNK: usize = 32 * 1024;
 

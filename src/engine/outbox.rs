@@ -172,11 +172,12 @@ impl Outbox {
         self.lock().queue.front().map(|item| item.since)
     }
 
-    /// Waits until the queue is below its bound; at once when the connection is closed.
-    pub(crate) async fn room(&self) {
+    /// Waits until a message of `size` bytes fits into half of the bound, or nothing is queued; at once when the
+    /// connection is closed. The other half is for whoever cannot wait: broadcasts, acknowledgements, heartbeats.
+    pub(crate) async fn room(&self, size: usize) {
         poll_fn(|context| {
             let mut inner = self.lock();
-            if inner.is_closed || inner.bytes <= self.bound {
+            if inner.has_room(size, self.bound) {
                 return Poll::Ready(());
             }
             if !inner.waiting_for_room.iter().any(|waker| waker.will_wake(context.waker())) {
@@ -188,9 +189,8 @@ impl Outbox {
     }
 
     /// Whether [`room`](Self::room) would be ready.
-    pub(crate) fn has_room(&self) -> bool {
-        let inner = self.lock();
-        inner.is_closed || inner.bytes <= self.bound
+    pub(crate) fn has_room(&self, size: usize) -> bool {
+        self.lock().has_room(size, self.bound)
     }
 
     /// Closes the queue: nothing more gets in. What is queued is dropped if `discard`; `last` goes after it.
@@ -342,7 +342,7 @@ impl Outbox {
         let mut inner = self.lock();
         inner.bytes -= bytes.min(inner.bytes);
         inner.is_blocked = is_blocked;
-        let wakers = inner.room_wakers(self.bound);
+        let wakers = inner.room_wakers(self.bound / 2);
         drop(inner);
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -380,6 +380,10 @@ impl Outbox {
 }
 
 impl Inner {
+    fn has_room(&self, size: usize, bound: usize) -> bool {
+        self.is_closed || self.bytes == 0 || self.bytes + size <= bound / 2
+    }
+
     /// Whether a volatile message would leave at once.
     fn is_writable(&self) -> bool {
         match &self.reader {

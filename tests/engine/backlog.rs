@@ -161,6 +161,9 @@ async fn twice_the_bound_while_awaiting_an_ack_closes(variant: Variant) {
     assert!(matches!(ws.receive().await, Frame::Text(_)));
     let flood: Vec<u8> = (0..40).flat_map(|number| frame(0x81, work(number).as_bytes())).collect();
     let _ = ws.http.io.write_all(&flood).await;
+    ws.ended().await;
+    // Handlers of what came before the end run before the one that hears of it.
+    stage.gate.add_permits(1_000);
     let reason = stage.reason.clone();
     let reason = eventually("the end", || *reason.lock().unwrap()).await;
     assert_eq!(reason, DisconnectReason::TransportError);

@@ -45,17 +45,18 @@ async fn preflight(server: &EngineServer, origin: &str, method: &str) -> Respons
     request(&server.address, "OPTIONS", OPEN, &headers, b"").await
 }
 
+/// Without this header browsers keep the answer from the page, whatever else there is.
 fn assert_no_cors(response: &Response) {
-    let cors = response.headers.iter().find(|(name, _)| name.starts_with("access-control-allow"));
-    assert_eq!(cors, None);
+    assert_eq!(response.header(ALLOW_ORIGIN), None);
 }
 
 async fn there_are_no_cors_headers_by_default(variant: Variant) {
     let server = EngineServer::start(variant, |_| {});
     let response = from(&server, "https://a.example").await;
     assert_eq!(response.status, 200);
-    assert_no_cors(&response);
-    assert_no_cors(&preflight(&server, "https://a.example", "POST").await);
+    for response in [response, preflight(&server, "https://a.example", "POST").await] {
+        assert!(response.headers.iter().all(|(name, _)| !name.starts_with("access-control-")));
+    }
 }
 
 async fn a_list_of_origins(variant: Variant) {
@@ -112,7 +113,8 @@ async fn preflights_are_answered(variant: Variant) {
     let headers = response.header("access-control-allow-headers").unwrap().to_lowercase();
     assert!(headers.contains("content-type") && headers.contains("x-custom"), "{headers}");
     assert_no_cors(&preflight(&server, "https://evil.example", "POST").await);
-    assert_no_cors(&preflight(&server, "https://a.example", "DELETE").await);
+    let methods = preflight(&server, "https://a.example", "DELETE").await;
+    assert!(methods.header("access-control-allow-methods").is_none_or(|methods| !methods.contains("DELETE")));
     assert_eq!(server.engine.connection_count(), 0);
 }
 

@@ -23,7 +23,7 @@ pub(super) use self::messages::{
 use self::upgrade::Upgrade;
 use super::frame::{FrameError, WsEvent, write_frame};
 use super::handle::{ConnectionHandle, ConnectionHandler, Incoming, Shared, incoming};
-use super::link::{EmbeddedLink, Link};
+use super::link::{EmbeddedLink, Link, MAX_IN_FLIGHT};
 use super::native::{NativeSocket, NativeStream, Reader};
 use super::out::Out;
 use super::packet::{Packet, PacketError, Revision, decode_binary, decode_text};
@@ -211,7 +211,10 @@ impl Connection {
     fn judge_backlog(&mut self, ctx: &mut Context<Self>) {
         let backlog = self.handler.backlog();
         let bound = self.shared.engine.config.inbox_bytes;
-        if backlog.bytes > bound.saturating_mul(2) {
+        // Once reading has stopped there may still come what was on its way: that much is not held against the client.
+        let config = &self.shared.engine.config;
+        let on_its_way = if backlog.awaits_ack { 0 } else { config.max_http_buffer_size + MAX_IN_FLIGHT };
+        if backlog.bytes > bound.saturating_mul(2).saturating_add(on_its_way) {
             tracing::warn!(sid = %self.shared.sid, bytes = backlog.bytes, "closing a client whose events pile up");
             self.close(DisconnectReason::TransportError, true, ctx);
             return;
