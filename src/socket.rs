@@ -222,7 +222,7 @@ impl Socket {
         let args = data.to_args(self.parser())?;
         let message = Arc::new(self.0.namespace.event(event, &args, None, flags.compress)?);
         if !flags.volatile {
-            self.0.connection.room().await;
+            self.0.connection.room_for(message.size()).await;
         }
         if self.0.state.load(Ordering::Acquire) == DISCONNECTED {
             return Err(EmitError::Disconnected);
@@ -243,7 +243,7 @@ impl Socket {
         let args = data.to_args(self.parser())?;
         let id = core.next_ack_id();
         let message = Arc::new(self.0.namespace.event(event, &args, Some(id), flags.compress)?);
-        self.0.connection.room().await;
+        self.0.connection.room_for(message.size()).await;
         let (sender, receiver) = oneshot::channel();
         self.owe(id, Owed::One(sender))?;
         let _forget = ForgetAck { socket: self, id };

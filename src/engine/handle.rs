@@ -238,8 +238,13 @@ impl ConnectionHandle {
 
     /// Waits until what is queued is below the bound. At once if the connection is closed.
     pub async fn room(&self) {
-        if !self.0.outbox.has_room() {
-            self.0.outbox.room().await;
+        self.room_for(0).await;
+    }
+
+    /// Waits until a message of `size` bytes can be queued without the client being judged too slow for it.
+    pub(crate) async fn room_for(&self, size: usize) {
+        if !self.0.outbox.has_room(size) {
+            self.0.outbox.room(size).await;
         }
     }
 

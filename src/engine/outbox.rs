@@ -294,11 +294,12 @@ impl Outbox {
         self.lock().queue.front().map(|item| item.since)
     }
 
-    /// Waits until the queue is below its bound; at once when the connection is closed.
-    pub(crate) async fn room(&self) {
+    /// Waits until a message of `size` bytes fits within the bound (one that is larger than the bound: until the
+    /// queue is below it); at once when the connection is closed.
+    pub(crate) async fn room(&self, size: usize) {
         poll_fn(|context| {
             let mut inner = self.lock();
-            if inner.is_closed || inner.bytes <= self.bound {
+            if inner.has_room(size, self.bound) {
                 return Poll::Ready(());
             }
             if !inner.waiting_for_room.iter().any(|waker| waker.will_wake(context.waker())) {
@@ -310,9 +311,8 @@ impl Outbox {
     }
 
     /// Whether [`room`](Self::room) would be ready.
-    pub(crate) fn has_room(&self) -> bool {
-        let inner = self.lock();
-        inner.is_closed || inner.bytes <= self.bound
+    pub(crate) fn has_room(&self, size: usize) -> bool {
+        self.lock().has_room(size, self.bound)
     }
 
     /// Closes the queue: nothing more gets in. What is queued is dropped if `discard`; `last` goes after it.
@@ -502,6 +502,11 @@ impl Outbox {
 }
 
 impl Inner {
+    fn has_room(&self, size: usize, bound: usize) -> bool {
+        let size = if size > bound { 0 } else { size };
+        self.is_closed || self.bytes + size <= bound
+    }
+
     /// Whether a volatile message would leave at once.
     fn is_writable(&self) -> bool {
         match &self.reader {
