@@ -22,6 +22,8 @@ use crate::socket::Socket;
 #[derive(Default)]
 pub(crate) struct Load {
     pub(crate) bytes: Cell<usize>,
+    /// How much of `bytes` is being handled, one item per socket.
+    pub(crate) running: Cell<usize>,
 }
 
 /// Something that happened to a socket.
@@ -117,8 +119,12 @@ impl LocalSocket {
                 continue;
             };
             let this = self.clone();
+            let running = &self.load.running;
+            running.set(running.get() + size);
             actix_rt::spawn(async move {
                 rest.await;
+                let running = &this.load.running;
+                running.set(running.get().saturating_sub(size));
                 this.done(size);
                 this.is_running.set(false);
                 this.drive();
