@@ -28,7 +28,8 @@ pub(crate) struct Load {
 
 /// Something that happened to a socket.
 enum Item {
-    Connect,
+    /// With what it counts for.
+    Connect(usize),
     Event { name: ByteString, args: Args, ack: Option<u64> },
     Disconnect(DisconnectReason),
 }
@@ -38,10 +39,15 @@ impl Item {
     fn size(&self) -> usize {
         match self {
             Self::Event { name, args, .. } => event_size(name, args),
-            Self::Connect | Self::Disconnect(_) => 0,
+            // A client that comes and goes while its handlers are busy leaves a socket behind each time.
+            Self::Connect(size) => *size,
+            Self::Disconnect(_) => SOCKET_SIZE,
         }
     }
 }
+
+/// About what a socket takes.
+const SOCKET_SIZE: usize = 1024;
 
 /// What an event counts for.
 fn event_size(name: &str, args: &Args) -> usize {
@@ -98,7 +104,7 @@ impl LocalSocket {
 
     /// The client has been told that it is connected.
     pub(crate) fn connected(self: &Rc<Self>) {
-        self.push(Item::Connect);
+        self.push(Item::Connect(self.socket.auth().size() + SOCKET_SIZE));
     }
 
     /// An event came.
@@ -187,7 +193,7 @@ impl LocalSocket {
                 let call = self.call(name, args, ack, None);
                 self.handle_event(call)
             }
-            Item::Connect => {
+            Item::Connect(_) => {
                 let this = self.clone();
                 Box::pin(async move {
                     let handlers = this.socket.namespace_inner().registry.load().clone();
