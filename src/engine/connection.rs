@@ -502,6 +502,13 @@ impl Actor for Connection {
             self.shared.is_closed.store(true, Ordering::Release);
             self.handler.on_close(DisconnectReason::ServerShuttingDown);
             self.shared.outbox.close(true, None);
+            // Nobody else would: a registered socket is held by its thread, an embedded one by its response.
+            for link in self.main.take().into_iter().chain(self.upgrade.take().map(|upgrade| upgrade.link)) {
+                match link {
+                    Link::Native(socket) => socket.finish(false),
+                    Link::Embedded(link) => link.finish(false),
+                }
+            }
         }
         self.shared.engine.connections.remove(&self.shared.sid);
     }
