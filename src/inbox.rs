@@ -30,7 +30,11 @@ pub(crate) struct Load {
 enum Item {
     /// With what it counts for.
     Connect(usize),
-    Event { name: ByteString, args: Args, ack: Option<u64> },
+    Event {
+        name: ByteString,
+        args: Args,
+        ack: Option<u64>,
+    },
     Disconnect(DisconnectReason),
 }
 
@@ -279,11 +283,7 @@ async fn dispatch(local: Rc<LocalSocket>, call: Call) {
 }
 
 /// Calls handlers one after the other; concurrent ones get tasks of their own.
-async fn run_all<'a>(
-    local: &Rc<LocalSocket>,
-    handlers: impl IntoIterator<Item = &'a Erased>,
-    call: &Call,
-) {
+async fn run_all<'a>(local: &Rc<LocalSocket>, handlers: impl IntoIterator<Item = &'a Erased>, call: &Call) {
     for handler in handlers {
         let future = (handler.call)(call.clone());
         if handler.is_concurrent {
