@@ -346,10 +346,17 @@ impl SocketIo {
     }
 
     /// Closes all sessions (`server shutting down`) over half a second and refuses new ones. Transports are closed, never
-    /// namespaces: the clients come back by themselves, hopefully elsewhere. Returns when all are gone, at the
-    /// latest after ten seconds.
+    /// namespaces: the clients come back by themselves, hopefully elsewhere. Returns when all are gone and their
+    /// disconnect handlers are done, at the latest after ten seconds.
     pub async fn close(&self) {
+        let begin = tokio::time::Instant::now();
         self.engine.close(DisconnectReason::ServerShuttingDown, CLOSE_SPREAD, CLOSE_DEADLINE).await;
+        // The handlers of the sockets that went may still be at work: they end with the threads they run on.
+        while self.namespaces.all().iter().any(|namespace| !namespace.is_unused())
+            && begin.elapsed() < CLOSE_DEADLINE
+        {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 }
 

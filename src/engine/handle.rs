@@ -48,7 +48,8 @@ pub enum Incoming<'a> {
 /// What is waiting to be handled by the layer above.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
-    /// Bytes of received messages that wait for a handler.
+    /// Bytes of received messages that wait for a handler. Those being handled may be counted as long as
+    /// `awaits_ack` is not set; with it, the connection is closed at twice the bound.
     pub bytes: usize,
     /// Whether a handler waits for an acknowledgement of this very client: then reading must go on.
     pub awaits_ack: bool,

@@ -214,6 +214,10 @@ impl NativeSocket {
 
     /// Writes everything there is; pending when the kernel is full.
     fn write(&self, context: &mut TaskContext<'_>) -> Poll<()> {
+        if self.is_dead.get() {
+            // More may be pushed before the actor notices; `written` belongs to an item that is gone.
+            return Poll::Ready(());
+        }
         let mut pending = self.pending.borrow_mut();
         let mut credit = 0;
         let blocked = loop {

@@ -62,6 +62,10 @@ struct Inner {
     /// An upgrade was probed: polls do not wait.
     is_probing: bool,
     is_closed: bool,
+    /// It took no more once: nothing may follow the gap.
+    is_overflown: bool,
+    /// What the bound is stretched by while a single message larger than it is on its way.
+    allowance: usize,
     polls: u64,
     waiting_for_room: Vec<Waker>,
 }
@@ -103,6 +107,8 @@ impl Outbox {
             is_blocked: false,
             is_probing: false,
             is_closed: false,
+            is_overflown: false,
+            allowance: 0,
             polls: 0,
             waiting_for_room: Vec::new(),
         };
@@ -117,23 +123,31 @@ impl Outbox {
     /// Queues something and sees to it that the transport notices.
     pub(super) fn push(&self, out: Out, is_volatile: bool, since: Instant) -> Pushed {
         let mut inner = self.lock();
-        if inner.is_closed {
+        if inner.is_closed || inner.is_overflown {
             return Pushed::Closed;
         }
         if is_volatile && !inner.is_writable() {
             return Pushed::Dropped;
         }
         let size = out.size();
-        if inner.bytes + size > self.bound && inner.bytes > 0 {
+        if inner.bytes <= self.bound {
+            inner.allowance = 0;
+        }
+        let bound = self.bound + inner.allowance;
+        if inner.bytes + size > bound && inner.bytes > 0 {
             inner.drop_volatile();
-            if inner.bytes > 0 && inner.bytes + size > self.bound.saturating_mul(2).max(self.bound + size) {
+            let most = inner.allowance + self.bound.saturating_mul(2).max(self.bound + size);
+            if inner.bytes > 0 && inner.bytes + size > most {
+                inner.is_overflown = true;
                 return Pushed::Overflow;
             }
         }
-        let was_empty = inner.bytes == 0;
+        if size > self.bound {
+            inner.allowance = inner.allowance.max(size);
+        }
         inner.bytes += size;
         inner.queue.push_back(Item { out, size, since, is_volatile });
-        let is_over = inner.bytes > self.bound && !was_empty;
+        let is_over = inner.bytes > self.bound + inner.allowance;
         let wake = inner.notify(&self.flush_is_due);
         drop(inner);
         if let Some(waker) = wake {
@@ -145,7 +159,7 @@ impl Outbox {
     /// Whether more is queued than the bound allows (a single message may).
     pub(super) fn is_over(&self) -> bool {
         let inner = self.lock();
-        inner.bytes > self.bound && inner.queue.len() > 1
+        inner.bytes > self.bound + inner.allowance && inner.queue.len() > 1
     }
 
     /// Flushes the native socket, if it is this thread's.

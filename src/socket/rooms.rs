@@ -60,8 +60,9 @@ impl Socket {
 
     pub(super) fn enter_room(&self, room: &RoomName) {
         let namespace = &self.0.namespace;
-        // In a middleware it has no hub yet: `enter` does it.
+        // In a middleware it has no hub yet: `enter` does it. Not by another thread's: its slots are other sockets.
         if self.is_connected()
+            && self.0.hub.get().is_some_and(|hub| hub.is_here())
             && let Some(hub) = namespace.hubs().here()
         {
             let slot = self.0.slot.load(Ordering::Acquire);
@@ -95,6 +96,7 @@ impl Socket {
         };
         let namespace = &self.0.namespace;
         if self.is_connected()
+            && self.0.hub.get().is_some_and(|hub| hub.is_here())
             && let Some(hub) = namespace.hubs().here()
         {
             hub.leave(namespace.number, self.0.slot.load(Ordering::Acquire), &room, &namespace.rooms);

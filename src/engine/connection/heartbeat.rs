@@ -43,7 +43,10 @@ impl Connection {
             return;
         }
         if self.is_paused() {
-            // Not read, so not heard: its clock stands still.
+            // Not read, so not heard: its clock stands still. The client's own does not: it waits for pings.
+            if self.shared.outbox.revision == Revision::V4 && now >= self.next_ping {
+                self.shared.push(Out::Ping, false, now);
+            }
             self.alive(now);
         } else if now >= self.expires_at {
             self.close(DisconnectReason::PingTimeout, true, ctx);

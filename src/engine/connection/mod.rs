@@ -214,7 +214,8 @@ impl Connection {
         // Once reading has stopped there may still come what was on its way: that much is not held against the client.
         let config = &self.shared.engine.config;
         let on_its_way = if backlog.awaits_ack { 0 } else { config.max_http_buffer_size + MAX_IN_FLIGHT };
-        if backlog.bytes > bound.saturating_mul(2).saturating_add(on_its_way) {
+        // Without a handler that waits nothing is read past the bound, and what is over it has limits of its own.
+        if backlog.awaits_ack && backlog.bytes > bound.saturating_mul(2).saturating_add(on_its_way) {
             tracing::warn!(sid = %self.shared.sid, bytes = backlog.bytes, "closing a client whose events pile up");
             self.close(DisconnectReason::TransportError, true, ctx);
             return;
@@ -341,6 +342,13 @@ impl Actor for Connection {
             self.shared.is_closed.store(true, Ordering::Release);
             self.handler.on_close(DisconnectReason::ServerShuttingDown);
             self.shared.outbox.close(true, None);
+            // Nobody else would: a registered socket is held by its thread, an embedded one by its response.
+            for link in self.main.take().into_iter().chain(self.upgrade.take().map(|upgrade| upgrade.link)) {
+                match link {
+                    Link::Native(socket) => socket.finish(false),
+                    Link::Embedded(link) => link.finish(false),
+                }
+            }
         }
         self.shared.engine.connections.remove(&self.shared.sid);
     }
