@@ -151,7 +151,8 @@ impl BroadcastOperator {
         self.emit("message", data).await
     }
 
-    /// Emits an event and collects the acknowledgements until all have come, or the timeout has passed.
+    /// Emits an event and collects the acknowledgements until all have come, or the timeout has passed. Unlike
+    /// `emit` it needs a tokio runtime, whose clock it uses.
     pub async fn emit_with_ack<R: FromArgs, T: ToArgs + ?Sized>(
         &self,
         event: &str,

@@ -67,7 +67,7 @@ impl Client {
         });
         if revision == protocol::Revision::V4 {
             // Clients of 2.x are connected to `/` without asking.
-            let _ = client.connect(ByteString::from_static("/"), Args::default());
+            let _ = client.connect("/", Args::default());
         }
         Self(client)
     }
@@ -116,10 +116,11 @@ impl ConnectionHandler for Client {
     }
 
     fn backlog(&self) -> Backlog {
-        Backlog {
-            bytes: self.0.load.bytes.get(),
-            awaits_ack: self.0.owed.load(std::sync::atomic::Ordering::Relaxed) > 0,
-        }
+        let load = &self.0.load;
+        let awaits_ack = self.0.owed.load(std::sync::atomic::Ordering::Relaxed) > 0;
+        // One large event whose handler asks its client back is nothing that piles up.
+        let running = if awaits_ack { load.running.get() } else { 0 };
+        Backlog { bytes: load.bytes.get().saturating_sub(running), awaits_ack }
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -153,7 +154,7 @@ impl ClientInner {
                     Some(query) => auth_of_query(&query),
                     None => auth,
                 };
-                self.connect(namespace, auth)
+                self.connect(&namespace, auth)
             }
             PacketBody::Disconnect => match self.take(&namespace)? {
                 Some(local) => {
@@ -199,17 +200,19 @@ impl ClientInner {
         Ok(local)
     }
 
-    fn connect(self: &Rc<Self>, name: ByteString, auth: Args) -> Result<(), DisconnectReason> {
+    fn connect(self: &Rc<Self>, name: &str, auth: Args) -> Result<(), DisconnectReason> {
         let mut places = self.places.borrow_mut();
-        places.retain(|(known, place)| !(matches!(place, Place::Left) && *known == name));
-        if places.iter().any(|(known, _)| *known == name) {
+        places.retain(|(known, place)| !(matches!(place, Place::Left) && **known == *name));
+        if places.iter().any(|(known, _)| **known == *name) {
             return Err(self.violation("a second CONNECT"));
         }
         if places.len() >= self.namespaces.core().config.max_namespaces {
             drop(places);
-            self.refuse(&name, &Refusal::new("Too many namespaces"));
+            self.refuse(name, &Refusal::new("Too many namespaces"));
             return Ok(());
         }
+        // A copy: a slice would keep the client's whole message alive.
+        let name = ByteString::from(name);
         places.push((name.clone(), Place::Connecting));
         drop(places);
         let this = self.clone();
@@ -257,6 +260,12 @@ impl ClientInner {
             namespace.release();
             return;
         }
+        if namespace.is_removed() {
+            self.forget_connecting(&name);
+            namespace.release();
+            self.refuse(&name, &Refusal::new("Invalid namespace"));
+            return;
+        }
         self.admitted(&name, &namespace, socket);
     }
 
@@ -276,6 +285,10 @@ impl ClientInner {
         local.socket().enter(&hub, local.clone());
         tracing::debug!(sid = local.socket().id(), namespace = namespace.name(), "socket connected");
         local.connected();
+        if namespace.is_removed() {
+            // By another thread, which did not find this socket yet.
+            self.disconnect(&local);
+        }
     }
 
     fn forget_connecting(&self, name: &str) {

@@ -22,12 +22,19 @@ use crate::socket::Socket;
 #[derive(Default)]
 pub(crate) struct Load {
     pub(crate) bytes: Cell<usize>,
+    /// How much of `bytes` is being handled, one item per socket.
+    pub(crate) running: Cell<usize>,
 }
 
 /// Something that happened to a socket.
 enum Item {
-    Connect,
-    Event { name: ByteString, args: Args, ack: Option<u64> },
+    /// With what it counts for.
+    Connect(usize),
+    Event {
+        name: ByteString,
+        args: Args,
+        ack: Option<u64>,
+    },
     Disconnect(DisconnectReason),
 }
 
@@ -35,9 +42,38 @@ impl Item {
     /// What it counts for, bookkeeping included.
     fn size(&self) -> usize {
         match self {
-            Self::Event { name, args, .. } => name.len() + args.size() + 128,
-            Self::Connect | Self::Disconnect(_) => 0,
+            Self::Event { name, args, .. } => event_size(name, args),
+            // A client that comes and goes while its handlers are busy leaves a socket behind each time.
+            Self::Connect(size) => *size,
+            Self::Disconnect(_) => SOCKET_SIZE,
         }
+    }
+}
+
+/// About what a socket takes.
+const SOCKET_SIZE: usize = 1024;
+
+/// What an event counts for.
+fn event_size(name: &str, args: &Args) -> usize {
+    name.len() + args.size() + 128
+}
+
+/// What a concurrent handler holds until it is done: it does not keep events waiting, but it keeps its own.
+struct Weight {
+    local: Rc<LocalSocket>,
+    size: usize,
+}
+
+impl Weight {
+    fn new(local: &Rc<LocalSocket>, size: usize) -> Self {
+        local.load.bytes.set(local.load.bytes.get() + size);
+        Self { local: local.clone(), size }
+    }
+}
+
+impl Drop for Weight {
+    fn drop(&mut self) {
+        self.local.done(self.size);
     }
 }
 
@@ -72,7 +108,7 @@ impl LocalSocket {
 
     /// The client has been told that it is connected.
     pub(crate) fn connected(self: &Rc<Self>) {
-        self.push(Item::Connect);
+        self.push(Item::Connect(self.socket.auth().size() + SOCKET_SIZE));
     }
 
     /// An event came.
@@ -117,8 +153,12 @@ impl LocalSocket {
                 continue;
             };
             let this = self.clone();
+            let running = &self.load.running;
+            running.set(running.get() + size);
             actix_rt::spawn(async move {
                 rest.await;
+                let running = &this.load.running;
+                running.set(running.get().saturating_sub(size));
                 this.done(size);
                 this.is_running.set(false);
                 this.drive();
@@ -157,14 +197,14 @@ impl LocalSocket {
                 let call = self.call(name, args, ack, None);
                 self.handle_event(call)
             }
-            Item::Connect => {
+            Item::Connect(_) => {
                 let this = self.clone();
                 Box::pin(async move {
                     let handlers = this.socket.namespace_inner().registry.load().clone();
                     this.socket.start_actors(&handlers.actors);
                     let auth = this.socket.auth().clone();
                     let call = this.call(ByteString::from_static("connect"), auth, None, None);
-                    run_all(&handlers.connect, &call).await;
+                    run_all(&this, &handlers.connect, &call).await;
                 })
             }
             Item::Disconnect(reason) => {
@@ -174,12 +214,12 @@ impl LocalSocket {
                     let call = this.call(name, Args::default(), None, Some(reason));
                     let own = this.socket.own_handlers();
                     let handlers = this.socket.namespace_inner().registry.load().clone();
-                    run_all(&handlers.disconnecting, &call).await;
-                    run_all(own.iter().flat_map(|own| &own.disconnecting), &call).await;
+                    run_all(&this, &handlers.disconnecting, &call).await;
+                    run_all(&this, own.iter().flat_map(|own| &own.disconnecting), &call).await;
                     this.socket.forget_rooms();
                     let call = Call { event: ByteString::from_static("disconnect"), ..call };
-                    run_all(&handlers.disconnect, &call).await;
-                    run_all(own.iter().flat_map(|own| &own.disconnect), &call).await;
+                    run_all(&this, &handlers.disconnect, &call).await;
+                    run_all(&this, own.iter().flat_map(|own| &own.disconnect), &call).await;
                     this.socket.forget_everything();
                 })
             }
@@ -199,18 +239,18 @@ impl LocalSocket {
             return (only.handler.call)(call);
         }
         drop(handlers);
-        Box::pin(dispatch(call))
+        Box::pin(dispatch(self.clone(), call))
     }
 }
 
 /// An event that more than one handler, or a special one, is interested in.
-async fn dispatch(call: Call) {
+async fn dispatch(local: Rc<LocalSocket>, call: Call) {
     let own = call.socket.own_registry();
     let namespace = call.socket.namespace_inner().clone();
     let handlers = namespace.registry.load().clone();
     let own_handlers = own.as_ref().map(|own| own.load().clone());
     let own_handlers = own_handlers.as_deref();
-    run_all(handlers.any.iter().chain(own_handlers.iter().flat_map(|own| &own.any)), &call).await;
+    run_all(&local, handlers.any.iter().chain(own_handlers.iter().flat_map(|own| &own.any)), &call).await;
     for filter in handlers.filters.iter().chain(own_handlers.iter().flat_map(|own| &own.filters)) {
         let filtered = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             filter(call.socket.clone(), &call.event, &call.args)
@@ -239,16 +279,20 @@ async fn dispatch(call: Call) {
             own_handlers.and_then(|own| own.fallback.clone()).or_else(|| handlers.fallback.clone());
         listeners.extend(fallback);
     }
-    run_all(&listeners, &call).await;
+    run_all(&local, &listeners, &call).await;
 }
 
 /// Calls handlers one after the other; concurrent ones get tasks of their own.
-async fn run_all<'a>(handlers: impl IntoIterator<Item = &'a Erased>, call: &Call) {
+async fn run_all<'a>(local: &Rc<LocalSocket>, handlers: impl IntoIterator<Item = &'a Erased>, call: &Call) {
     for handler in handlers {
         let future = (handler.call)(call.clone());
         if handler.is_concurrent {
             if let Some(rest) = run_now(future) {
-                actix_rt::spawn(rest);
+                let weight = Weight::new(local, event_size(&call.event, &call.args));
+                actix_rt::spawn(async move {
+                    rest.await;
+                    drop(weight);
+                });
             }
         } else {
             future.await;

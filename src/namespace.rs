@@ -1,7 +1,7 @@
 //! A namespace: its handlers, its rooms, and emitting to all of its sockets.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use actix::Addr;
@@ -25,6 +25,8 @@ pub(crate) struct NamespaceInner {
     pub(crate) rooms: Rooms,
     params: Vec<(String, String)>,
     is_dynamic: bool,
+    /// It was taken away: nobody may come in any more.
+    is_removed: AtomicBool,
     /// Sockets that are in it or about to be.
     claims: AtomicUsize,
     sockets: AtomicUsize,
@@ -50,6 +52,7 @@ impl NamespaceInner {
             rooms,
             params,
             is_dynamic,
+            is_removed: AtomicBool::new(false),
             claims: AtomicUsize::new(0),
             sockets: AtomicUsize::new(0),
         })
@@ -90,6 +93,14 @@ impl NamespaceInner {
         {
             directory.remove_unused(self);
         }
+    }
+
+    pub(crate) fn set_removed(&self) {
+        self.is_removed.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_removed(&self) -> bool {
+        self.is_removed.load(Ordering::SeqCst)
     }
 
     pub(crate) fn is_unused(&self) -> bool {

@@ -197,9 +197,10 @@ impl Namespaces {
         None
     }
 
-    /// Forgets a namespace; sockets that are in it stay until they leave.
+    /// Forgets a namespace; sockets that are in it stay until they leave, those on their way are turned away.
     pub(crate) fn remove(&self, name: &str) -> Option<Arc<NamespaceInner>> {
-        self.live.write().unwrap_or_else(PoisonError::into_inner).remove(&*normalize(name))
+        let removed = self.live.write().unwrap_or_else(PoisonError::into_inner).remove(&*normalize(name));
+        removed.inspect(|namespace| namespace.set_removed())
     }
 
     /// Forgets a dynamic namespace that nobody uses.

@@ -123,6 +123,23 @@ impl SocketIoBuilder {
         self
     }
 
+    /// Changes any options in place, those too that have no setter of their own here.
+    ///
+    /// ```
+    /// # use actix_socketio::SocketIo;
+    /// let io = SocketIo::builder()
+    ///     .adjust(|config, engine| {
+    ///         config.max_namespaces = 5;
+    ///         engine.outbox_bytes = 4 * 1024 * 1024;
+    ///     })
+    ///     .build();
+    /// # drop(io);
+    /// ```
+    pub fn adjust(mut self, change: impl FnOnce(&mut Config, &mut EngineConfig)) -> Self {
+        change(&mut self.config, self.engine.config_mut());
+        self
+    }
+
     /// A value that handlers can have as [`State<T>`](crate::State).
     pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
         self.states.insert(TypeId::of::<T>(), Arc::new(value));
@@ -329,10 +346,17 @@ impl SocketIo {
     }
 
     /// Closes all sessions (`server shutting down`) over half a second and refuses new ones. Transports are closed, never
-    /// namespaces: the clients come back by themselves, hopefully elsewhere. Returns when all are gone, at the
-    /// latest after ten seconds.
+    /// namespaces: the clients come back by themselves, hopefully elsewhere. Returns when all are gone and their
+    /// disconnect handlers are done, at the latest after ten seconds.
     pub async fn close(&self) {
+        let begin = tokio::time::Instant::now();
         self.engine.close(DisconnectReason::ServerShuttingDown, CLOSE_SPREAD, CLOSE_DEADLINE).await;
+        // The handlers of the sockets that went may still be at work: they end with the threads they run on.
+        while self.namespaces.all().iter().any(|namespace| !namespace.is_unused())
+            && begin.elapsed() < CLOSE_DEADLINE
+        {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 }
 

@@ -1,12 +1,13 @@
-//! Every example, run as a user runs it: its own process, real sockets.
+//! Every example, run as a user runs it: its own process, real sockets. And what the README says of defaults.
+#![allow(clippy::unwrap_used)]
 
 use std::env::consts::EXE_SUFFIX;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+use actix_socketio::config::{Config, EngineConfig};
 use serde_json::{Value, json};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -21,7 +22,9 @@ impl Example {
     /// Builds it if a full test run has not done so already, starts it on a free port and waits until it accepts
     /// connections.
     fn start(name: &str) -> Self {
-        let folder = PathBuf::from(env!("CARGO_BIN_EXE_actix-socketio")).parent().unwrap().join("examples");
+        // This test is `target/<profile>/deps/examples-<hash>`.
+        let test = std::env::current_exe().unwrap();
+        let folder = test.ancestors().nth(2).unwrap().join("examples");
         let program = folder.join(format!("{name}{EXE_SUFFIX}"));
         if !program.exists() {
             let cargo = Command::new(env!("CARGO")).args(["build", "--example", name]).status().unwrap();
@@ -193,4 +196,53 @@ fn tokio_main() {
     assert_eq!(client.ask("double", &json!(21)), 42);
     let first = client.expect("tick")[0].as_u64().unwrap();
     assert_eq!(client.expect("tick"), json!([first + 1]));
+}
+
+/// `1,000,000`
+fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+    groups.join(",")
+}
+
+#[test]
+fn the_readme_names_the_defaults() {
+    let readme = include_str!("../README.md");
+    let (engine, socketio) = (EngineConfig::default(), Config::default());
+    let seconds = |time: Duration| format!("{} s", time.as_secs());
+    let mebibytes = |bytes: usize| format!("{} MiB", bytes / 1024 / 1024);
+    for (field, default) in [
+        (
+            "EngineConfig::ping_interval` + `ping_timeout",
+            seconds(engine.ping_interval) + " + " + &seconds(engine.ping_timeout),
+        ),
+        ("EngineConfig::upgrade_timeout", seconds(engine.upgrade_timeout)),
+        ("EngineConfig::max_http_buffer_size", thousands(engine.max_http_buffer_size)),
+        ("EngineConfig::max_packets_per_post", thousands(engine.max_packets_per_post)),
+        ("EngineConfig::max_packets_per_poll", thousands(engine.max_packets_per_poll)),
+        ("EngineConfig::max_fragments", thousands(engine.max_fragments)),
+        ("EngineConfig::body_timeout", seconds(engine.body_timeout)),
+        ("EngineConfig::outbox_bytes", mebibytes(engine.outbox_bytes)),
+        ("EngineConfig::outbox_age", seconds(engine.outbox_age)),
+        ("EngineConfig::inbox_bytes", mebibytes(engine.inbox_bytes)),
+        ("EngineConfig::http_compression", format!("from {}", thousands(engine.http_compression.unwrap()))),
+        ("Config::connect_timeout", seconds(socketio.connect_timeout)),
+        ("Config::ack_timeout", seconds(socketio.ack_timeout)),
+        ("Config::max_pending_acks", thousands(socketio.max_pending_acks)),
+        ("Config::max_attachments", socketio.max_attachments.to_string()),
+        ("Config::max_packet_bytes", thousands(socketio.max_packet_bytes)),
+        ("Config::packet_timeout", seconds(socketio.packet_timeout)),
+        ("Config::max_namespaces", thousands(socketio.max_namespaces)),
+    ] {
+        let row = format!("| `{field}` | {default} ");
+        assert!(readme.contains(&row), "{row}");
+    }
+    assert_eq!(engine.max_connections, None);
+}
+
+#[test]
+fn the_readme_begins_with_the_chat() {
+    let example = include_str!("../examples/chat.rs");
+    let (begin, end) = (example.find("use actix_socketio").unwrap(), example.find("    let port").unwrap());
+    assert!(include_str!("../README.md").contains(&example[begin..end]));
 }

@@ -226,6 +226,7 @@ impl Hub {
 
     /// Lets go of a socket that was in `rooms`.
     pub(crate) fn remove(&self, namespace: u32, slot: u32, rooms: &[RoomName], directory: &Rooms) {
+        let mut left = Vec::with_capacity(rooms.len());
         let entry = {
             let mut inner = self.inner.borrow_mut();
             let entry = inner.entries.get_mut(slot as usize).and_then(Option::take);
@@ -237,9 +238,7 @@ impl Hub {
                 if members.all.is_empty() {
                     members.all = Slots::default();
                 }
-                for room in rooms {
-                    remove_member(members, room, slot);
-                }
+                left.extend(rooms.iter().filter(|room| remove_member(members, room, slot)));
                 if members.all.is_empty() && members.rooms.is_empty() {
                     inner.namespaces.remove(&namespace);
                 }
@@ -247,7 +246,7 @@ impl Hub {
             entry
         };
         // Outside the borrow: watchers of rooms are told, and the entry's own drop may do anything.
-        for room in rooms {
+        for room in left {
             directory.leave(room, &self.reference, entry.local.id());
         }
     }

@@ -290,27 +290,52 @@ pub struct FrameGuard {
     fragments: usize,
 }
 
+/// What a [`FrameGuard`] refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Why.
+    pub error: FrameError,
+    /// How many of the bytes that were checked last come before the frame that was refused: they are fine.
+    pub before: usize,
+}
+
 impl FrameGuard {
-    /// Checks the next bytes.
-    pub fn check(&mut self, mut input: &[u8], limits: &FrameLimits) -> Result<(), FrameError> {
+    /// Checks the next bytes. After an error the websocket has to be closed.
+    pub fn check(&mut self, input: &[u8], limits: &FrameLimits) -> Result<(), Refused> {
+        let mut rest = input;
+        let mut before = 0;
+        self.check_frames(&mut rest, limits, |left| before = input.len() - left)
+            .map_err(|error| Refused { error, before })
+    }
+
+    /// Calls `begins` with what is left of the input whenever a frame begins in it.
+    fn check_frames(
+        &mut self,
+        input: &mut &[u8],
+        limits: &FrameLimits,
+        mut begins: impl FnMut(usize),
+    ) -> Result<(), FrameError> {
         while !input.is_empty() {
             if self.body > 0 {
                 let passing = self.body.min(input.len());
                 self.body -= passing;
-                input = &input[passing..];
+                *input = &input[passing..];
                 continue;
+            }
+            if self.head.is_empty() {
+                begins(input.len());
             }
             let held = self.head.len();
             let wanted = (MAX_CLIENT_HEADER - held).min(input.len());
             self.head.extend_from_slice(&input[..wanted]);
             match parse_header(&self.head, limits.max_message)? {
                 Some(header) => {
-                    input = &input[header.size - held..];
+                    *input = &input[header.size - held..];
                     self.head.clear();
                     self.body = header.length;
                     self.account(&header, limits)?;
                 }
-                None => input = &input[wanted..],
+                None => *input = &input[wanted..],
             }
         }
         Ok(())

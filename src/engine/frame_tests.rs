@@ -29,7 +29,7 @@ fn read(input: &[u8], step: usize) -> Result<Vec<String>, FrameError> {
     let (mut reader, mut guard) = (FrameReader::default(), FrameGuard::default());
     let mut seen = Vec::new();
     for piece in input.chunks(step) {
-        guard.check(piece, &LIMITS)?;
+        guard.check(piece, &LIMITS).map_err(|refused| refused.error)?;
         reader.feed(&mut piece.to_vec(), &LIMITS, |event| {
             seen.push(match event {
                 WsEvent::Text(text) => format!("text {text}"),
@@ -75,6 +75,18 @@ fn fragments_are_bounded_in_size_and_number() {
         many.extend(frame(false, 0, &[]));
     }
     assert_eq!(read(&many, 5000), Err(FrameError::TooManyFragments));
+}
+
+#[test]
+fn the_guard_says_what_comes_before_a_refused_frame() {
+    let mut input = frame(true, 1, b"5");
+    let before = input.len();
+    input.extend([0x82, 0xff, 0, 0, 0, 0, 0x40, 0, 0, 0]);
+    let refused = Refused { error: FrameError::TooBig, before };
+    assert_eq!(FrameGuard::default().check(&input, &LIMITS), Err(refused));
+    let mut guard = FrameGuard::default();
+    guard.check(&input[..before + 3], &LIMITS).unwrap();
+    assert_eq!(guard.check(&input[before + 3..], &LIMITS).unwrap_err().before, 0);
 }
 
 #[test]
@@ -128,7 +140,7 @@ proptest! {
             input.extend(frame(fin, if open { 0 } else { 2 }, &vec![1; size]));
             open = !fin;
         }
-        let guarded = FrameGuard::default().check(&input, &LIMITS);
+        let guarded = FrameGuard::default().check(&input, &LIMITS).map_err(|refused| refused.error);
         let result = FrameReader::default().feed(&mut input, &LIMITS, |_| ControlFlow::Continue(()));
         prop_assert_eq!(guarded, result);
     }

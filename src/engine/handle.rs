@@ -9,7 +9,8 @@ use actix::Addr;
 
 use super::connection::{CheckOutbox, Close, Connection, Resume};
 use super::message::Message;
-use super::outbox::{Out, Outbox, Pushed};
+use super::out::Out;
+use super::outbox::{Outbox, Pushed};
 use super::packet::{Packet, Revision};
 use super::request::HandshakeRequest;
 use super::turn::current_thread;
@@ -47,7 +48,8 @@ pub enum Incoming<'a> {
 /// What is waiting to be handled by the layer above.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
-    /// Bytes of received messages that wait for a handler.
+    /// Bytes of received messages that wait for a handler. Those being handled may be counted as long as
+    /// `awaits_ack` is not set; with it, the connection is closed at twice the bound.
     pub bytes: usize,
     /// Whether a handler waits for an acknowledgement of this very client: then reading must go on.
     pub awaits_ack: bool,
@@ -236,10 +238,17 @@ impl ConnectionHandle {
         self.send(Arc::new(message::Message::binary(bytes)), false)
     }
 
-    /// Waits until what is queued is below the bound. At once if the connection is closed.
+    /// Waits until what is queued is below half of the bound. At once if the connection is closed.
     pub async fn room(&self) {
-        if !self.0.outbox.has_room() {
-            self.0.outbox.room().await;
+        if !self.0.outbox.has_room(0) {
+            self.0.outbox.room(0).await;
+        }
+    }
+
+    /// Waits until there is room for `message` as well.
+    pub(crate) async fn room_for(&self, message: &Message) {
+        if !self.0.outbox.has_room(message.size()) {
+            self.0.outbox.room(message.size()).await;
         }
     }
 

@@ -15,7 +15,7 @@ use super::outbox::Outbox;
 use crate::disconnect_reason::DisconnectReason;
 
 /// Received bytes that may be on their way to the connection's thread; then reading waits.
-const MAX_IN_FLIGHT: usize = 256 * 1024;
+pub(super) const MAX_IN_FLIGHT: usize = 256 * 1024;
 /// Bytes the response body hands out at once.
 const MAX_CHUNK: usize = 32 * 1024;
 
@@ -80,6 +80,8 @@ struct State {
     is_finishing: bool,
     is_paused: bool,
     in_flight: usize,
+    /// Arrived while the connection was paused; they still count as in flight.
+    held: VecDeque<OwnedEvent>,
     /// Why the connection ended, once it has.
     reason: Option<DisconnectReason>,
     /// The task of the websocket: its response body and its reader are one.
@@ -167,6 +169,16 @@ impl EmbeddedLink {
         if let Some(task) = task {
             task.wake();
         }
+    }
+
+    /// Keeps an event until the connection goes on.
+    pub(super) fn hold(&self, event: OwnedEvent) {
+        self.lock().held.push_back(event);
+    }
+
+    /// The next event that was kept.
+    pub(super) fn next_held(&self) -> Option<OwnedEvent> {
+        self.lock().held.pop_front()
     }
 
     /// The next bytes for the client; none when the websocket is to end.

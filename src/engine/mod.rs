@@ -1,6 +1,6 @@
 //! Engine.IO: sessions over long-polling and websockets, usable by itself. Knows nothing of Socket.IO.
 //!
-//! A request enters at [`handshake`] and becomes, or finds, a `Connection` actor. What the client sends reaches
+//! A request enters at `handshake` and becomes, or finds, a `Connection` actor. What the client sends reaches
 //! the [`ConnectionHandler`] above; what is sent to it goes through the connection's `Outbox`, which a poll,
 //! a taken-over socket or the body of a websocket response drains.
 //!
@@ -16,6 +16,7 @@ mod link;
 mod local;
 mod message;
 mod native;
+mod out;
 mod outbox;
 pub mod packet;
 pub mod payload;

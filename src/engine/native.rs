@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 use super::connection::Connection;
 use super::frame::{FrameLimits, FrameReader};
 use super::handle::Shared;
-use super::outbox::{Item, Out};
+use super::out::{Item, Out};
 use super::turn::{self, Flush, Slot};
 
 /// Bytes read at once, into a buffer of the thread.
@@ -214,6 +214,10 @@ impl NativeSocket {
 
     /// Writes everything there is; pending when the kernel is full.
     fn write(&self, context: &mut TaskContext<'_>) -> Poll<()> {
+        if self.is_dead.get() {
+            // More may be pushed before the actor notices; `written` belongs to an item that is gone.
+            return Poll::Ready(());
+        }
         let mut pending = self.pending.borrow_mut();
         let mut credit = 0;
         let blocked = loop {

@@ -6,121 +6,13 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
-use super::frame::{OpCode, write_frame};
-use super::message::Message;
+use super::out::{Item, Out};
 use super::packet::Revision;
 use super::turn::Slot;
-
-/// Something to send.
-#[derive(Clone, Debug)]
-pub(crate) enum Out {
-    /// A message.
-    Message(Arc<Message>),
-    /// The OPEN packet: JSON.
-    Open(Bytes),
-    /// Nothing: releases a poll.
-    Noop,
-    /// A heartbeat question.
-    Ping,
-    /// A heartbeat answer.
-    Pong(Bytes),
-    /// The end: a CLOSE packet for a poll, a close frame with this code for a websocket.
-    Close(u16),
-    /// A ready websocket frame (the answer to a websocket ping).
-    Frame(Bytes),
-}
-
-impl Out {
-    fn size(&self) -> usize {
-        match self {
-            Self::Message(message) => message.size(),
-            Self::Open(bytes) | Self::Pong(bytes) | Self::Frame(bytes) => bytes.len() + 4,
-            Self::Noop | Self::Ping | Self::Close(_) => 4,
-        }
-    }
-
-    /// How many packets it is for a poll.
-    fn packets(&self) -> usize {
-        match self {
-            Self::Message(message) => message.packets(),
-            _ => 1,
-        }
-    }
-
-    /// As websocket frames.
-    pub(super) fn websocket(&self, revision: Revision) -> Bytes {
-        match self {
-            Self::Message(message) => message.websocket(revision).clone(),
-            Self::Open(json) => text_frame(b"0", json),
-            Self::Noop => Bytes::from_static(b"\x81\x016"),
-            Self::Ping => Bytes::from_static(b"\x81\x012"),
-            Self::Pong(data) => text_frame(b"3", data),
-            Self::Close(code) => {
-                let mut frame = Vec::with_capacity(4);
-                write_frame(&mut frame, OpCode::Close, &code.to_be_bytes());
-                frame.into()
-            }
-            Self::Frame(frame) => frame.clone(),
-        }
-    }
-
-    /// Appends its websocket frames to `buffer`.
-    pub(super) fn append_websocket(&self, revision: Revision, buffer: &mut Vec<u8>) {
-        match self {
-            Self::Message(message) => buffer.extend_from_slice(message.websocket(revision)),
-            other => buffer.extend_from_slice(&other.websocket(revision)),
-        }
-    }
-
-    /// Length of its websocket frames.
-    pub(super) fn websocket_len(&self, revision: Revision) -> usize {
-        match self {
-            Self::Message(message) => message.websocket(revision).len(),
-            other => other.websocket(revision).len(),
-        }
-    }
-
-    /// As the text of a polling record; none for a message, which has its own variants, and for what only a
-    /// websocket can carry.
-    pub(super) fn polling(&self) -> Option<Vec<u8>> {
-        match self {
-            Self::Open(json) => Some([b"0", &json[..]].concat()),
-            Self::Noop => Some(b"6".to_vec()),
-            Self::Ping => Some(b"2".to_vec()),
-            Self::Pong(data) => Some([b"3", &data[..]].concat()),
-            Self::Close(_) => Some(b"1".to_vec()),
-            Self::Message(_) | Self::Frame(_) => None,
-        }
-    }
-}
-
-fn text_frame(kind: &[u8], data: &[u8]) -> Bytes {
-    let mut frame = Vec::with_capacity(data.len() + 11);
-    write_frame(&mut frame, OpCode::Text, &[kind, data].concat());
-    frame.into()
-}
-
-/// Something queued.
-#[derive(Debug)]
-pub(super) struct Item {
-    pub(super) out: Out,
-    pub(super) size: usize,
-    pub(super) since: Instant,
-    is_volatile: bool,
-}
-
-impl Item {
-    /// Something that goes past the queue and counts for nothing.
-    pub(super) fn direct(out: Out) -> Self {
-        Self { out, size: 0, since: Instant::now(), is_volatile: false }
-    }
-}
 
 /// What became of a push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,6 +62,10 @@ struct Inner {
     /// An upgrade was probed: polls do not wait.
     is_probing: bool,
     is_closed: bool,
+    /// It took no more once: nothing may follow the gap.
+    is_overflown: bool,
+    /// What the bound is stretched by while a single message larger than it is on its way.
+    allowance: usize,
     polls: u64,
     waiting_for_room: Vec<Waker>,
 }
@@ -211,6 +107,8 @@ impl Outbox {
             is_blocked: false,
             is_probing: false,
             is_closed: false,
+            is_overflown: false,
+            allowance: 0,
             polls: 0,
             waiting_for_room: Vec::new(),
         };
@@ -225,23 +123,31 @@ impl Outbox {
     /// Queues something and sees to it that the transport notices.
     pub(super) fn push(&self, out: Out, is_volatile: bool, since: Instant) -> Pushed {
         let mut inner = self.lock();
-        if inner.is_closed {
+        if inner.is_closed || inner.is_overflown {
             return Pushed::Closed;
         }
         if is_volatile && !inner.is_writable() {
             return Pushed::Dropped;
         }
         let size = out.size();
-        if inner.bytes + size > self.bound && inner.bytes > 0 {
+        if inner.bytes <= self.bound {
+            inner.allowance = 0;
+        }
+        let bound = self.bound + inner.allowance;
+        if inner.bytes + size > bound && inner.bytes > 0 {
             inner.drop_volatile();
-            if inner.bytes > 0 && inner.bytes + size > self.bound.saturating_mul(2).max(self.bound + size) {
+            let most = inner.allowance + self.bound.saturating_mul(2).max(self.bound + size);
+            if inner.bytes > 0 && inner.bytes + size > most {
+                inner.is_overflown = true;
                 return Pushed::Overflow;
             }
         }
-        let was_empty = inner.bytes == 0;
+        if size > self.bound {
+            inner.allowance = inner.allowance.max(size);
+        }
         inner.bytes += size;
         inner.queue.push_back(Item { out, size, since, is_volatile });
-        let is_over = inner.bytes > self.bound && !was_empty;
+        let is_over = inner.bytes > self.bound + inner.allowance;
         let wake = inner.notify(&self.flush_is_due);
         drop(inner);
         if let Some(waker) = wake {
@@ -253,7 +159,7 @@ impl Outbox {
     /// Whether more is queued than the bound allows (a single message may).
     pub(super) fn is_over(&self) -> bool {
         let inner = self.lock();
-        inner.bytes > self.bound && inner.queue.len() > 1
+        inner.bytes > self.bound + inner.allowance && inner.queue.len() > 1
     }
 
     /// Flushes the native socket, if it is this thread's.
@@ -280,11 +186,12 @@ impl Outbox {
         self.lock().queue.front().map(|item| item.since)
     }
 
-    /// Waits until the queue is below its bound; at once when the connection is closed.
-    pub(crate) async fn room(&self) {
+    /// Waits until a message of `size` bytes fits into half of the bound, or nothing is queued; at once when the
+    /// connection is closed. The other half is for whoever cannot wait: broadcasts, acknowledgements, heartbeats.
+    pub(crate) async fn room(&self, size: usize) {
         poll_fn(|context| {
             let mut inner = self.lock();
-            if inner.is_closed || inner.bytes <= self.bound {
+            if inner.has_room(size, self.bound) {
                 return Poll::Ready(());
             }
             if !inner.waiting_for_room.iter().any(|waker| waker.will_wake(context.waker())) {
@@ -296,9 +203,8 @@ impl Outbox {
     }
 
     /// Whether [`room`](Self::room) would be ready.
-    pub(crate) fn has_room(&self) -> bool {
-        let inner = self.lock();
-        inner.is_closed || inner.bytes <= self.bound
+    pub(crate) fn has_room(&self, size: usize) -> bool {
+        self.lock().has_room(size, self.bound)
     }
 
     /// Closes the queue: nothing more gets in. What is queued is dropped if `discard`; `last` goes after it.
@@ -450,7 +356,7 @@ impl Outbox {
         let mut inner = self.lock();
         inner.bytes -= bytes.min(inner.bytes);
         inner.is_blocked = is_blocked;
-        let wakers = inner.room_wakers(self.bound);
+        let wakers = inner.room_wakers(self.bound / 2);
         drop(inner);
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -488,6 +394,10 @@ impl Outbox {
 }
 
 impl Inner {
+    fn has_room(&self, size: usize, bound: usize) -> bool {
+        self.is_closed || self.bytes == 0 || self.bytes + size <= bound / 2
+    }
+
     /// Whether a volatile message would leave at once.
     fn is_writable(&self) -> bool {
         match &self.reader {

@@ -16,7 +16,8 @@ use tokio::sync::oneshot;
 
 use super::connection::{Close, Post, PostAnswer, Settle};
 use super::handle::Shared;
-use super::outbox::{Item, Out, Polled};
+use super::out::{Item, Out};
+use super::outbox::Polled;
 use super::packet::Revision;
 use super::payload::{SEPARATOR, write_v3_binary, write_v3_text};
 use crate::disconnect_reason::DisconnectReason;

@@ -78,8 +78,11 @@ where
                 let app = app.clone();
                 async move {
                     request.extensions_mut().insert(CanTakeOver);
-                    let response = app.call(request).await?;
-                    answer(framed, response.into()).await;
+                    match app.call(request).await {
+                        Ok(response) => answer(framed, response.into()).await,
+                        // Middleware refused: as without an upgrade, its error is the answer.
+                        Err(error) => answer(framed, Response::from(error)).await,
+                    }
                     Ok::<(), actix_web::Error>(())
                 }
             }))
@@ -125,6 +128,10 @@ async fn write<T: HttpStream, B: MessageBody>(
 ) -> Result<(), BoxError> {
     let (mut head, body) = response.into_parts();
     head.head_mut().set_connection_type(ConnectionType::Close);
+    if body.size() == BodySize::Stream {
+        // To a request like this one the codec sends no chunks: it must not announce them either.
+        head.head_mut().no_chunking(true);
+    }
     framed.send(h1::Message::Item((head, body.size()))).await?;
     let mut body: Pin<Box<B>> = Box::pin(body);
     if !body.size().is_eof() {

@@ -3,7 +3,9 @@
 //! The response body drains the outbox before it polls that actor; timers and limits live in the connection's
 //! own actor, since a client that stops reading freezes this one. The deprecated crate is confined to this file.
 
+use std::cell::Cell;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
@@ -17,7 +19,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 
 use super::connection::{EmbeddedEvent, OwnedEvent};
-use super::frame::{FrameError, FrameGuard, FrameLimits};
+use super::frame::{FrameError, FrameGuard, FrameLimits, Refused};
 use super::link::EmbeddedLink;
 
 /// Answers the handshake of a websocket whose output is `link`'s. An error is a malformed handshake.
@@ -31,8 +33,15 @@ pub(super) fn start(
     let config = &link.shared().engine.config;
     let limits =
         FrameLimits { max_message: config.max_http_buffer_size, max_fragments: config.max_fragments };
-    let guarded = GuardedPayload { payload, guard: FrameGuard::default(), limits, link: link.clone() };
-    let reader = Reader { link: link.clone(), assembly: None };
+    let refused = Rc::new(Cell::new(None));
+    let guarded = GuardedPayload {
+        payload,
+        guard: FrameGuard::default(),
+        limits,
+        link: link.clone(),
+        refused: refused.clone(),
+    };
+    let reader = Reader { link: link.clone(), assembly: None, refused };
     // The guard has refused whatever is too big before the codec sees the end of it.
     let codec = Codec::new().max_size(limits.max_message.saturating_add(1));
     let frames = WebsocketContext::with_codec(reader, guarded, codec);
@@ -45,6 +54,8 @@ struct GuardedPayload {
     guard: FrameGuard,
     limits: FrameLimits,
     link: Arc<EmbeddedLink>,
+    /// Why no more is read. The reader tells the connection when it has handled what came before.
+    refused: Rc<Cell<Option<FrameError>>>,
 }
 
 impl Stream for GuardedPayload {
@@ -52,15 +63,18 @@ impl Stream for GuardedPayload {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
+        if this.refused.get().is_some() {
+            return Poll::Ready(None);
+        }
         if this.link.poll_read_ready(context).is_pending() {
             return Poll::Pending;
         }
         let poll = Pin::new(&mut this.payload).poll_next(context);
         if let Poll::Ready(Some(Ok(bytes))) = &poll
-            && let Err(error) = this.guard.check(bytes, &this.limits)
+            && let Err(Refused { error, before }) = this.guard.check(bytes, &this.limits)
         {
-            tell(&this.link, OwnedEvent::Gone(Some(error)));
-            return Poll::Ready(Some(Err(PayloadError::Overflow)));
+            this.refused.set(Some(error));
+            return Poll::Ready(Some(Ok(bytes.slice(..before))));
         }
         poll
     }
@@ -76,6 +90,7 @@ struct Reader {
     link: Arc<EmbeddedLink>,
     /// Fragments so far, and whether they are text. The guard bounds them.
     assembly: Option<(bool, BytesMut)>,
+    refused: Rc<Cell<Option<FrameError>>>,
 }
 
 impl Actor for Reader {
@@ -96,13 +111,13 @@ impl StreamHandler<Result<Message, ProtocolError>> for Reader {
                 Err(error) => OwnedEvent::Gone(Some(error)),
             },
             Ok(Message::Nop) => return,
-            Err(error) => OwnedEvent::Gone(frame_error(&error)),
+            Err(error) => OwnedEvent::Gone(self.refused.get().or(frame_error(&error))),
         };
         tell(&self.link, event);
     }
 
     fn finished(&mut self, ctx: &mut Self::Context) {
-        tell(&self.link, OwnedEvent::Gone(None));
+        tell(&self.link, OwnedEvent::Gone(self.refused.get()));
         ctx.stop();
     }
 }

@@ -1,5 +1,6 @@
 //! What a handler may return.
 
+use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -75,7 +76,7 @@ macro_rules! replies {
     )*};
 }
 
-replies!(&'static str String bool i8 i16 i32 i64 u8 u16 u32 u64 isize usize f32 f64 serde_json::Value);
+replies!(&'static str String bool i8 i16 i32 i64 u8 u16 u32 u64 isize usize f32 f64 serde_json::Value Box<RawValue> Bytes);
 
 impl IntoReply for ByteString {
     fn reply(self, call: &Call) {

@@ -95,10 +95,22 @@ async fn serve(command_line: CommandLine) -> Result<(), NodeError> {
         server = server.workers(workers.get());
     }
     let address = server.addresses().first().copied().unwrap_or(address);
+    actix_web::rt::spawn(end_at_second_signal());
     introduce(&io, address, demo.is_some(), client_folder.as_deref());
     server.run().await?;
     println!("stopped");
     Ok(())
+}
+
+/// The first Ctrl-C closes the sessions; whoever presses it again does not want to wait for that.
+async fn end_at_second_signal() {
+    for _ in 0..2 {
+        if tokio::signal::ctrl_c().await.is_err() {
+            return;
+        }
+    }
+    eprintln!("error: interrupted before all sessions were closed");
+    std::process::exit(130);
 }
 
 /// Says what is served where.

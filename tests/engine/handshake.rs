@@ -354,9 +354,7 @@ async fn hostile_id_generators_are_passed_over(variant: Variant) {
         variant,
         |config| config.cookie = Some(CookieConfig::default()),
         |builder| {
-            builder.id_generator(move || {
-                ids[next.fetch_add(1, Ordering::Relaxed) % ids.len()].to_owned()
-            })
+            builder.id_generator(move || ids[next.fetch_add(1, Ordering::Relaxed) % ids.len()].to_owned())
         },
     );
     for _ in 0..ids.len() {
@@ -366,8 +364,7 @@ async fn hostile_id_generators_are_passed_over(variant: Variant) {
         assert_eq!(polling.response.headers.iter().filter(|(name, _)| name == "set-cookie").count(), 1);
     }
     // One that repeats itself opens sessions of their own all the same.
-    let server =
-        EngineServer::build(variant, |_| {}, |builder| builder.id_generator(|| "same".to_owned()));
+    let server = EngineServer::build(variant, |_| {}, |builder| builder.id_generator(|| "same".to_owned()));
     let (one, two) = (Polling::open(&server.address).await, Polling::open(&server.address).await);
     assert_ne!(one.sid, two.sid);
     one.send("4one").await;
@@ -400,8 +397,7 @@ async fn the_path_works_with_and_without_its_last_slash(variant: Variant) {
             let mut ws = polling.upgrade().await;
             ws.send("4hello").await;
             assert_eq!(ws.text().await, "4hello");
-            let mut ws =
-                Ws::open(&server.address, &format!("{requested}?EIO=4&transport=websocket")).await;
+            let mut ws = Ws::open(&server.address, &format!("{requested}?EIO=4&transport=websocket")).await;
             assert!(ws.text().await.starts_with("0{"));
         }
         for other in ["/", "/engine.io/", "/custom/", "/custom/path/more", "/custom/pathology"] {

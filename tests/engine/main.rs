@@ -3,9 +3,16 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod backlog;
+mod cors;
+mod embedding;
+mod encrypted;
 mod handshake;
 mod heartbeat;
 mod polling;
 mod revision3;
+mod security;
+mod slow_client;
+mod stopping;
 mod upgrade;
 mod websocket;

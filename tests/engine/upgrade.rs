@@ -329,7 +329,8 @@ async fn a_websocket_frame_may_come_with_the_handshake(variant: Variant) {
     let server = EngineServer::start(variant, |_| {});
     let polling = Polling::open(&server.address).await;
     let mut http = crate::support::Http::connect(&server.address).await;
-    let mut bytes = format!("GET {} HTTP/1.1\r\nHost: localhost\r\n", polling.target("websocket")).into_bytes();
+    let mut bytes =
+        format!("GET {} HTTP/1.1\r\nHost: localhost\r\n", polling.target("websocket")).into_bytes();
     for (name, value) in crate::support::ws::HANDSHAKE {
         bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
     }

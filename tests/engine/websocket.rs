@@ -45,10 +45,7 @@ struct Watched {
 }
 
 impl Watched {
-    async fn start(
-        variant: Variant,
-        change: impl FnOnce(&mut actix_socketio::config::EngineConfig),
-    ) -> Self {
+    async fn start(variant: Variant, change: impl FnOnce(&mut actix_socketio::config::EngineConfig)) -> Self {
         let server = EngineServer::start(variant, change);
         let (bystander, _) = open(&server).await;
         Self { server, bystander }

@@ -101,7 +101,10 @@ impl Http {
 
     /// Reads an answer.
     pub(crate) async fn receive(&mut self) -> Response {
-        self.try_receive().await.expect("an answer before the connection ends")
+        match self.try_receive().await {
+            Some(response) => response,
+            None => panic!("the connection ends in an answer: {:?}", String::from_utf8_lossy(&self.buffer)),
+        }
     }
 
     /// Reads an answer; none if the connection ends before it.

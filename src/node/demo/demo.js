@@ -9,6 +9,8 @@ const ACK_MS = 5000;
 
 /** Who and where I am; the name outlives a reload of this tab, another tab is somebody else. */
 const me = { id: null, room: null, name: sessionStorage.getItem("name") ?? "" };
+/** The room to join as soon as there is a connection. */
+let wanted = me.name ? roomOfAddress() : null;
 /** Id to name, of those who are here. */
 let members = new Map();
 /** Id to timer, of those who are writing. */
@@ -58,7 +60,7 @@ function status(state, text, detail = "") {
   }
 }
 
-function wantedRoom() {
+function roomOfAddress() {
   try {
     return decodeURIComponent(location.hash.slice(1)).trim() || "lobby";
   } catch {
@@ -101,7 +103,7 @@ function markRoom() {
       button.removeAttribute("aria-current");
     }
   }
-  $("join-button").textContent = `Join #${wantedRoom()}`;
+  $("join-button").textContent = `Join #${roomOfAddress()}`;
 }
 
 function showMembers({ count, members: listed }) {
@@ -171,7 +173,7 @@ async function ask(event, ...args) {
   } catch {
     throw new Error("The server did not answer.");
   }
-  if ("error" in answer) throw new Error(answer.error);
+  if ("error" in answer) throw Object.assign(new Error(answer.error), { isRefusal: true });
   return answer.ok;
 }
 
@@ -184,6 +186,7 @@ async function enter(room) {
     return;
   }
   const isBack = me.room === room;
+  wanted = room;
   try {
     const joined = await ask("join", { room, name: me.name });
     if (!isBack) {
@@ -208,6 +211,9 @@ async function enter(room) {
     markRoom();
     if (!isBack) $("text").focus();
   } catch (error) {
+    // Without an answer it is tried again with the next connection.
+    if (!error.isRefusal && me.room) return note(error.message);
+    if (error.isRefusal) wanted = null;
     me.room = null;
     showWelcome(error.message);
     $("name").focus();
@@ -252,12 +258,10 @@ function connect() {
   chat.on("message", showMessage);
   chat.on("typing", showTyping);
   chat.on("connect", () => {
-    const wasHere = me.room;
-    if (wasHere) note("You are back.");
+    if (me.room) note("You are back.");
     showTransport();
     manager.engine.once("upgrade", showTransport);
-    if (wasHere) enter(wasHere);
-    else if (me.name) enter(wantedRoom());
+    if (wanted) enter(wanted);
   });
   chat.on("disconnect", () => {
     status("lost", "Connection lost, trying again…");
@@ -271,7 +275,7 @@ function connect() {
 $("join").addEventListener("submit", (event) => {
   event.preventDefault();
   me.name = $("name").value.trim();
-  enter(wantedRoom());
+  enter(roomOfAddress());
 });
 $("new-room").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -285,9 +289,9 @@ $("say").addEventListener("submit", (event) => {
   say();
 });
 $("text").addEventListener("input", tellTyping);
-$("leave").addEventListener("click", async () => {
-  me.room = null;
-  await chat.timeout(ACK_MS).emitWithAck("leave").catch(() => {});
+$("leave").addEventListener("click", () => {
+  me.room = wanted = null;
+  if (chat.connected) chat.emit("leave");
   members = new Map();
   document.title = "actix-socketio demo";
   showWelcome();
@@ -295,7 +299,7 @@ $("leave").addEventListener("click", async () => {
 });
 window.addEventListener("hashchange", () => {
   if (me.room) {
-    if (wantedRoom() !== me.room) enter(wantedRoom());
+    if (roomOfAddress() !== me.room) enter(roomOfAddress());
   } else {
     markRoom();
   }

@@ -157,6 +157,12 @@ describe("demo", () => {
     const own = await startNode();
     const port = new URL(own.url).port;
     const ada = await enter(browser, own.url, "Ada", "again");
+    const grace = await enter(browser, own.url, "Grace", "again");
+    await waitForCount(ada, 2);
+    await say(ada, "before");
+    await waitForText(grace, "before");
+    await grace.getByRole("button", { name: "Leave" }).click();
+    await waitForCount(ada, 1);
     assert.equal(await own.stop(), 0);
     await ada.locator('#status[data-state="lost"]').waitFor();
     await waitForNote(ada, "The connection is lost.");
@@ -165,8 +171,11 @@ describe("demo", () => {
     await waitForNote(ada, "You are back.");
     await say(ada, "still here");
     await waitForText(ada, "still here");
-    assert.deepEqual(await people(ada), ["Ada"]);
+    assert.deepEqual(await texts(ada), ["before", "still here"]);
+    await grace.locator('#status[data-state="connected"]').waitFor();
+    assert.deepEqual(await people(ada), ["Ada"], "whoever has left stays away");
     await ada.context().close();
+    await grace.context().close();
     assert.equal(await next.stop("SIGINT"), 0);
   });
 

@@ -1,23 +1,25 @@
 //! A socket: one client in one namespace, as handlers and everybody else hold it.
 
+mod operator;
+mod own_handlers;
+mod rooms;
+
 use std::fmt;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use actix::Addr;
 use tokio::sync::oneshot;
 
+pub use self::operator::SocketOperator;
 use crate::ack::{AckTable, Owed};
 use crate::broadcast_operator::{BroadcastOperator, Flags, RoomNames};
 use crate::delivery::{Hub, HubRef, RoomName};
 use crate::disconnect_reason::DisconnectReason;
 use crate::engine::ConnectionHandle;
-use crate::error::{AckError, EmitError, JoinError};
-use crate::handler::{
-    ActorFactory, Handler, Handlers, Handshake, IntoReply, Registry, SocketActors, Watcher, erase, guarded,
-};
+use crate::error::{AckError, EmitError};
+use crate::handler::{Handshake, Registry, SocketActors, guarded};
 use crate::inbox::LocalSocket;
 use crate::namespace::{Namespace, NamespaceInner};
 use crate::protocol::{Args, FromArgs, Parser, ToArgs};
@@ -155,7 +157,7 @@ impl Socket {
     }
 
     /// Emits an event and waits for the client's acknowledgement, at most
-    /// [`ack_timeout`](crate::config::Config::ack_timeout).
+    /// [`ack_timeout`](crate::config::Config::ack_timeout). Unlike `emit` it needs a tokio runtime, whose clock it uses.
     pub async fn emit_with_ack<R: FromArgs, T: ToArgs + ?Sized>(
         &self,
         event: &str,
@@ -222,7 +224,7 @@ impl Socket {
         let args = data.to_args(self.parser())?;
         let message = Arc::new(self.0.namespace.event(event, &args, None, flags.compress)?);
         if !flags.volatile {
-            self.0.connection.room().await;
+            self.0.connection.room_for(&message).await;
         }
         if self.0.state.load(Ordering::Acquire) == DISCONNECTED {
             return Err(EmitError::Disconnected);
@@ -243,7 +245,7 @@ impl Socket {
         let args = data.to_args(self.parser())?;
         let id = core.next_ack_id();
         let message = Arc::new(self.0.namespace.event(event, &args, Some(id), flags.compress)?);
-        self.0.connection.room().await;
+        self.0.connection.room_for(&message).await;
         let (sender, receiver) = oneshot::channel();
         self.owe(id, Owed::One(sender))?;
         let _forget = ForgetAck { socket: self, id };
@@ -318,98 +320,6 @@ impl Socket {
         }
     }
 
-    // ---- rooms -----------------------------------------------------------------------------------------
-
-    /// The rooms it is in, its own id first.
-    pub fn rooms(&self) -> Vec<String> {
-        let extras = self.extras();
-        std::iter::once(self.id()).chain(extras.rooms.iter().map(|room| &**room)).map(str::to_owned).collect()
-    }
-
-    /// Joins rooms. When it returns, whatever is emitted to them reaches this socket. In a middleware: when it
-    /// is connected.
-    pub async fn join(&self, rooms: impl RoomNames) -> Result<(), JoinError> {
-        let rooms: Vec<String> = rooms.names().collect();
-        match self.0.hub.get() {
-            Some(hub) if !hub.is_here() => {
-                let (sender, receiver) = oneshot::channel();
-                let socket = self.clone();
-                hub.visit(move |_| {
-                    let _ = sender.send(rooms.iter().try_for_each(|room| socket.join_here(room)));
-                });
-                receiver.await.unwrap_or(Err(JoinError::Disconnected))
-            }
-            _ => rooms.iter().try_for_each(|room| self.join_here(room)),
-        }
-    }
-
-    /// On its own thread.
-    pub(crate) fn join_here(&self, room: &str) -> Result<(), JoinError> {
-        if room == self.id() {
-            return Ok(());
-        }
-        if self.0.namespace.core().ids.looks_like_own(room) {
-            return Err(JoinError::ForeignId);
-        }
-        let room: RoomName = {
-            let mut extras = self.extras();
-            if self.0.state.load(Ordering::Acquire) == DISCONNECTED {
-                return Err(JoinError::Disconnected);
-            }
-            if extras.rooms.iter().any(|known| **known == *room) {
-                return Ok(());
-            }
-            let room = RoomName::from(room);
-            extras.rooms.push(room.clone());
-            room
-        };
-        self.enter_room(&room);
-        Ok(())
-    }
-
-    fn enter_room(&self, room: &RoomName) {
-        let namespace = &self.0.namespace;
-        // In a middleware it has no hub yet: `enter` does it.
-        if self.is_connected()
-            && let Some(hub) = namespace.hubs().here()
-        {
-            let slot = self.0.slot.load(Ordering::Acquire);
-            hub.join(namespace.number, slot, room, &namespace.rooms, || Watcher::of(namespace));
-        }
-    }
-
-    /// Leaves a room.
-    pub async fn leave(&self, room: &str) {
-        match self.0.hub.get() {
-            Some(hub) if !hub.is_here() => {
-                let (sender, receiver) = oneshot::channel();
-                let (socket, room) = (self.clone(), room.to_owned());
-                hub.visit(move |_| {
-                    socket.leave_here(&room);
-                    let _ = sender.send(());
-                });
-                // An error is a thread that has ended, and the socket with it.
-                let _ = receiver.await;
-            }
-            _ => self.leave_here(room),
-        }
-    }
-
-    /// On its own thread.
-    pub(crate) fn leave_here(&self, room: &str) {
-        let room = {
-            let mut extras = self.extras();
-            let Some(at) = extras.rooms.iter().position(|known| **known == *room) else { return };
-            extras.rooms.remove(at)
-        };
-        let namespace = &self.0.namespace;
-        if self.is_connected()
-            && let Some(hub) = namespace.hubs().here()
-        {
-            hub.leave(namespace.number, self.0.slot.load(Ordering::Acquire), &room, &namespace.rooms);
-        }
-    }
-
     // ---- beginning and end -----------------------------------------------------------------------------
 
     /// It is connected from now on: broadcasts reach it, in the rooms too that its middlewares had it join.
@@ -450,123 +360,28 @@ impl Socket {
 
     /// All handlers are done.
     pub(crate) fn forget_everything(&self) {
-        let actors = self.extras().actors.take();
+        // Its own handlers too: they may hold this very socket.
+        let (actors, own) = {
+            let mut extras = self.extras();
+            (extras.actors.take(), extras.registry.take())
+        };
         if let Some(mut actors) = actors {
             actors.stop();
         }
+        drop(own);
         self.0.namespace.release();
     }
 
     /// Disconnects it: from the namespace, or with `close` its whole connection. The client does not come back by itself.
     pub async fn disconnect(&self, close: bool) {
-        let Some(hub) = self.0.hub.get() else { return };
-        BroadcastOperator::new(self.0.namespace.clone()).to(self.id()).disconnect_on(hub, close).await;
-    }
-
-    // ---- its own handlers ------------------------------------------------------------------------------
-
-    pub(crate) fn has_own_handlers(&self) -> bool {
-        self.0.has_own_handlers.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn own_registry(&self) -> Option<Arc<Registry>> {
-        if self.has_own_handlers() { self.extras().registry.clone() } else { None }
-    }
-
-    pub(crate) fn own_handlers(&self) -> Option<Arc<Handlers>> {
-        self.own_registry().map(|own| own.load().clone())
-    }
-
-    fn change_own(&self, change: impl FnOnce(&mut Handlers)) {
-        let registry = {
-            let mut extras = self.extras();
-            extras.registry.get_or_insert_default().clone()
-        };
-        registry.change(change);
-        self.0.has_own_handlers.store(true, Ordering::Relaxed);
-    }
-
-    /// Handles an event of this socket only, beside what the namespace has for it. Costs memory per socket:
-    /// handlers that all sockets have in common belong to the [`Namespace`].
-    pub fn on<P, H>(&self, event: &str, handler: H)
-    where
-        H: Handler<P>,
-        H::Output: IntoReply,
-    {
-        let handler = erase(handler);
-        self.change_own(|own| own.add(event, handler, false));
-    }
-
-    /// As [`on`](Self::on), for the next event of that name.
-    pub fn once<P, H>(&self, event: &str, handler: H)
-    where
-        H: Handler<P>,
-        H::Output: IntoReply,
-    {
-        let handler = erase(handler);
-        self.change_own(|own| own.add(event, handler, true));
-    }
-
-    /// Forgets this socket's own handlers of an event.
-    pub fn off(&self, event: &str) {
-        self.change_own(|own| {
-            own.events.remove(event);
-        });
-    }
-
-    /// Called for every event of this socket.
-    pub fn on_any<P, H>(&self, handler: H)
-    where
-        H: Handler<P>,
-        H::Output: IntoReply,
-    {
-        let handler = erase(handler);
-        self.change_own(|own| own.any.push(handler));
-    }
-
-    /// Called for every event that goes out to this socket, broadcasts included. Must not block.
-    pub fn on_any_outgoing(&self, listener: impl Fn(&Socket, &str, &Args) + Send + Sync + 'static) {
-        self.0.namespace.core().sockets_are_curious();
-        self.change_own(|own| own.outgoing.push(Arc::new(listener)));
-    }
-
-    /// Called when this socket has left.
-    pub fn on_disconnect<P, H>(&self, handler: H)
-    where
-        H: Handler<P>,
-        H::Output: IntoReply,
-    {
-        let handler = erase(handler);
-        self.change_own(|own| own.disconnect.push(handler));
-    }
-
-    /// A packet middleware of this socket only.
-    pub fn filter<F, R>(&self, filter: F)
-    where
-        F: Fn(Socket, String, Args) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<(), crate::handler::Refusal>> + 'static,
-    {
-        self.change_own(|own| {
-            own.filters.push(Arc::new(move |socket, event, args| {
-                Box::pin(filter(socket, event.to_owned(), args.clone()))
-            }));
-        });
-    }
-
-    /// The user's own actor of type `A` that [`Namespace::actor`] made for this socket.
-    pub fn actor<A: actix::Actor>(&self) -> Option<Addr<A>> {
-        self.extras().actors.as_ref().and_then(|actors| actors.find())
-    }
-
-    pub(crate) fn start_actors(&self, factories: &[ActorFactory]) {
-        if factories.is_empty() {
+        let Some(hub) = self.0.hub.get() else {
+            // In a middleware: there is nothing to leave yet.
+            if close {
+                self.0.connection.close(DisconnectReason::ForcedServerClose);
+            }
             return;
-        }
-        let mut actors = Box::<SocketActors>::default();
-        for factory in factories {
-            guarded("the maker of a socket's actor", || factory(self, &mut actors));
-        }
-        self.extras().actors = Some(actors);
+        };
+        BroadcastOperator::new(self.0.namespace.clone()).to(self.id()).disconnect_on(hub, close).await;
     }
 }
 
@@ -591,61 +406,5 @@ struct ForgetAck<'a> {
 impl Drop for ForgetAck<'_> {
     fn drop(&mut self) {
         self.socket.forget_ack(self.id);
-    }
-}
-
-/// Emits to one socket in a particular way. Made by [`Socket::volatile`], [`Socket::compress`] and [`Socket::timeout`].
-#[derive(Clone, Debug)]
-pub struct SocketOperator {
-    socket: Socket,
-    flags: Flags,
-}
-
-impl SocketOperator {
-    /// May be dropped if the client cannot take it at once.
-    pub fn volatile(mut self) -> Self {
-        self.flags.volatile = true;
-        self
-    }
-
-    /// Whether polling answers with it may be compressed.
-    pub fn compress(mut self, compress: bool) -> Self {
-        self.flags.compress = compress;
-        self
-    }
-
-    /// How long to wait for the acknowledgement.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.flags.timeout = Some(timeout);
-        self
-    }
-
-    /// Emits an event to the socket.
-    pub async fn emit<T: ToArgs + ?Sized>(&self, event: &str, data: &T) -> Result<(), EmitError> {
-        self.socket.emit_with(&self.flags, event, data).await
-    }
-
-    /// Emits an event and waits for the acknowledgement.
-    pub async fn emit_with_ack<R: FromArgs, T: ToArgs + ?Sized>(
-        &self,
-        event: &str,
-        data: &T,
-    ) -> Result<R, AckError> {
-        self.socket.emit_with_ack_with(&self.flags, event, data).await
-    }
-
-    /// To the members of rooms, but not to this socket.
-    pub fn to(self, rooms: impl RoomNames) -> BroadcastOperator {
-        self.broadcast().to(rooms)
-    }
-
-    /// To everybody in the namespace but this socket and the members of these rooms.
-    pub fn except(self, rooms: impl RoomNames) -> BroadcastOperator {
-        self.broadcast().except(rooms)
-    }
-
-    /// To everybody in the namespace but this socket.
-    pub fn broadcast(self) -> BroadcastOperator {
-        self.socket.broadcast().with_flags(self.flags)
     }
 }
