@@ -20,8 +20,10 @@
 //! |---|---|
 //! | [`bus`] | what carries messages, whatever it is |
 //! | [`memory`] | several nodes in one process |
+//! | [`nats`] | the real one |
 //! | [`scatter`] | a request to many nodes, and who did not answer |
 //! | [`fence`] | certainty that a subscription is known everywhere |
+//! | [`emitter`] | for processes that are no servers |
 //!
 //! The wire is described in `PROTOCOL.md`. Nothing in this crate knows actix, and nothing in its tree may: external
 //! processes depend on it.
@@ -46,6 +48,13 @@ mod inbound;
 
 pub mod memory;
 
+pub mod nats;
+
 pub mod scatter;
 
 pub mod fence;
+
+pub mod emitter;
+
+pub use emitter::Emitter;
+pub use nats::{Credentials, NatsBus, NatsOptions};

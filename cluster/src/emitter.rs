@@ -1,0 +1,266 @@
+//! Emits into the cluster from a process that is no Socket.IO server.
+//!
+//! Used by workers, cron jobs and other services. Writes the JSON of [`external`](crate::external) to the emit subject, nothing
+//! else: what the Emitter does, any NATS client can do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::bus::{Bus, Publish, PublishError};
+use crate::external::{Action, Event, External, ExternalError, ExternalLimits};
+use crate::message::Target;
+use crate::nats::{ConnectError, NatsBus, NatsOptions};
+use crate::subject::Subjects;
+
+/// Why something was not sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EmitError {
+    /// A node would refuse it.
+    #[error(transparent)]
+    Refused(#[from] ExternalError),
+    /// An argument cannot be written as JSON.
+    #[error("an argument is no JSON: {0}")]
+    Argument(#[source] serde_json::Error),
+    /// It cannot be sent now.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+}
+
+/// Sends events to the sockets of a cluster, and moves them between rooms. Immutable: [`to`](Self::to) and its like return
+/// another one, so one Emitter serves a whole program. Cheap to clone.
+///
+/// `Ok` means that it was handed to the connection; a call never waits. Messages of one Emitter arrive in their order.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use socketio_cluster::{Emitter, NatsOptions};
+///
+/// let emitter = Emitter::connect(NatsOptions::new(["nats://127.0.0.1:4222"])).await?;
+/// emitter.to("my room").emit("my event", &[serde_json::json!({ "foo": "bar" })])?;
+/// emitter.of("/chat").to("lobby").except("muted").disconnect(false)?;
+/// emitter.close(std::time::Duration::from_secs(5)).await; // before a short-lived process ends
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Emitter {
+    bus: Arc<dyn Bus>,
+    nats: Option<Arc<NatsBus>>,
+    subjects: Arc<Subjects>,
+    limits: ExternalLimits,
+    target: Target,
+    volatile: bool,
+}
+
+impl Emitter {
+    /// Connects to NATS, with the default prefix.
+    ///
+    /// # Errors
+    /// When no server can be reached or lets us in.
+    pub async fn connect(options: NatsOptions) -> Result<Self, ConnectError> {
+        Self::connect_under(options, Subjects::default()).await
+    }
+
+    /// Connects to NATS; `subjects` have the prefix of the cluster.
+    ///
+    /// # Errors
+    /// When no server can be reached or lets us in.
+    pub async fn connect_under(options: NatsOptions, subjects: Subjects) -> Result<Self, ConnectError> {
+        // What the bus tells is for nodes; when nobody listens it forgets it.
+        let (bus, _) = NatsBus::connect(options).await?;
+        let bus = Arc::new(bus);
+        Ok(Self { nats: Some(bus.clone()), ..Self::new(bus, subjects) })
+    }
+
+    /// Emits over a bus that is there already.
+    pub fn new(bus: Arc<dyn Bus>, subjects: Subjects) -> Self {
+        let target = Target { namespace: "/".into(), ..Target::default() };
+        let subjects = Arc::new(subjects);
+        Self { bus, nats: None, subjects, limits: ExternalLimits::default(), target, volatile: false }
+    }
+
+    /// The same with other limits. Nodes have their own.
+    #[must_use]
+    pub fn limits(&self, limits: ExternalLimits) -> Self {
+        Self { limits, ..self.clone() }
+    }
+
+    /// For a namespace instead of `/`, with its slash; rooms and exceptions begin anew.
+    #[must_use]
+    pub fn of(&self, namespace: &str) -> Self {
+        Self { target: Target { namespace: namespace.into(), ..Target::default() }, ..self.clone() }
+    }
+
+    /// For the members of this room, too; without any, for all sockets of the namespace. A socket id is a room.
+    #[must_use]
+    pub fn to(&self, room: &str) -> Self {
+        let mut emitter = self.clone();
+        emitter.target.rooms.push(room.into());
+        emitter
+    }
+
+    /// Not for the members of this room.
+    #[must_use]
+    pub fn except(&self, room: &str) -> Self {
+        let mut emitter = self.clone();
+        emitter.target.except.push(room.into());
+        emitter
+    }
+
+    /// Events may be dropped for sockets that are not ready.
+    #[must_use]
+    pub fn volatile(&self) -> Self {
+        Self { volatile: true, ..self.clone() }
+    }
+
+    /// Sends an event with these arguments.
+    ///
+    /// # Errors
+    /// When it is refused or cannot be sent now.
+    pub fn emit<T: Serialize>(&self, event: &str, arguments: &[T]) -> Result<(), EmitError> {
+        self.emit_binary(event, arguments, &[])
+    }
+
+    /// Sends an event with attachments: `{"_placeholder":true,"num":0}` in an argument stands for the first.
+    ///
+    /// # Errors
+    /// When it is refused or cannot be sent now.
+    pub fn emit_binary<T: Serialize>(
+        &self,
+        event: &str,
+        arguments: &[T],
+        attachments: &[Bytes],
+    ) -> Result<(), EmitError> {
+        let data: Result<Vec<Box<RawValue>>, _> = arguments.iter().map(to_raw_value).collect();
+        self.send(Action::Emit(Event {
+            name: event.to_owned(),
+            data: data.map_err(EmitError::Argument)?,
+            attachments: attachments.to_vec(),
+            volatile: self.volatile,
+        }))
+    }
+
+    /// The sockets join these rooms.
+    ///
+    /// # Errors
+    /// When it is refused or cannot be sent now.
+    pub fn join(&self, rooms: &[&str]) -> Result<(), EmitError> {
+        self.send(Action::Join(rooms.iter().map(|room| (*room).into()).collect()))
+    }
+
+    /// The sockets leave these rooms.
+    ///
+    /// # Errors
+    /// When it is refused or cannot be sent now.
+    pub fn leave(&self, rooms: &[&str]) -> Result<(), EmitError> {
+        self.send(Action::Leave(rooms.iter().map(|room| (*room).into()).collect()))
+    }
+
+    /// The sockets leave the namespace; with `close` their connections end, too. Without any room: all of the namespace.
+    ///
+    /// # Errors
+    /// When it is refused or cannot be sent now.
+    pub fn disconnect(&self, close: bool) -> Result<(), EmitError> {
+        self.send(Action::Disconnect { close })
+    }
+
+    /// Every member leaves the room, whatever was given to [`to`](Self::to).
+    ///
+    /// # Errors
+    /// When it is refused or cannot be sent now.
+    pub fn close_room(&self, room: &str) -> Result<(), EmitError> {
+        let target =
+            Target { namespace: self.target.namespace.clone(), rooms: vec![room.into()], except: vec![] };
+        self.publish(&External { target, action: Action::CloseRoom })
+    }
+
+    /// Sends what waits, and takes nothing more: whether that was possible within `timeout`. Only for an Emitter that made its
+    /// own connection; otherwise close that.
+    pub async fn close(&self, timeout: Duration) -> bool {
+        match &self.nats {
+            Some(nats) => nats.close(timeout).await,
+            None => true,
+        }
+    }
+
+    fn send(&self, action: Action) -> Result<(), EmitError> {
+        self.publish(&External { target: self.target.clone(), action })
+    }
+
+    fn publish(&self, external: &External) -> Result<(), EmitError> {
+        let body = external.write(&self.limits)?;
+        Ok(self.bus.publish(Publish::new(self.subjects.emit().clone(), body))?)
+    }
+}
+
+impl std::fmt::Debug for Emitter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Emitter")
+            .field("target", &self.target)
+            .field("volatile", &self.volatile)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::bus::BusEvent;
+    use crate::memory::MemoryHub;
+
+    #[test]
+    fn writes_the_json_that_anybody_could_write() {
+        let subjects = Subjects::default();
+        let (bus, mut events) = MemoryHub::default().connect();
+        bus.subscribe(subjects.emit().clone());
+        assert_eq!(events.try_recv(), Ok(BusEvent::Connected));
+        let emitter = Emitter::new(Arc::new(bus), subjects);
+        let mut written = || match events.try_recv() {
+            Ok(BusEvent::Message(received)) => String::from_utf8(received.body.to_vec()).expect("UTF-8"),
+            other => panic!("{other:?}"),
+        };
+
+        emitter.to("my room").emit("my event", &[json!({"foo": "bar"})]).expect("sent");
+        assert_eq!(
+            written(),
+            r#"{"namespace":"/","rooms":["my room"],"event":"my event","data":[{"foo":"bar"}]}"#
+        );
+        emitter.of("/chat").except("a").volatile().emit("e", &[1, 2]).expect("sent");
+        assert_eq!(
+            written(),
+            r#"{"namespace":"/chat","except":["a"],"event":"e","data":[1,2],"volatile":true}"#
+        );
+        let placeholder = [json!({"_placeholder": true, "num": 0})];
+        emitter.emit_binary("e", &placeholder, &[Bytes::from_static(b"x")]).expect("sent");
+        assert!(written().ends_with(r#""attachments":["eA=="]}"#));
+        emitter.to("a").join(&["b"]).expect("sent");
+        assert_eq!(written(), r#"{"action":"join","namespace":"/","rooms":["a"],"join":["b"]}"#);
+        emitter.to("a").leave(&["b"]).expect("sent");
+        assert_eq!(written(), r#"{"action":"leave","namespace":"/","rooms":["a"],"leave":["b"]}"#);
+        emitter.to("a").disconnect(true).expect("sent");
+        assert_eq!(written(), r#"{"action":"disconnect","namespace":"/","rooms":["a"],"close":true}"#);
+        emitter.to("ignored").close_room("a").expect("sent");
+        assert_eq!(written(), r#"{"action":"close_room","namespace":"/","room":"a"}"#);
+    }
+
+    #[test]
+    fn refuses_what_a_node_would_refuse() {
+        let (bus, _events) = MemoryHub::default().connect();
+        let emitter = Emitter::new(Arc::new(bus), Subjects::default());
+        let nothing: [(); 0] = [];
+        assert!(matches!(emitter.emit("connect", &nothing), Err(EmitError::Refused(_))));
+        assert!(matches!(emitter.of("chat").emit("e", &nothing), Err(EmitError::Refused(_))));
+        assert!(matches!(emitter.join(&[]), Err(EmitError::Refused(_))));
+        let placeholder = [json!({"_placeholder": true, "num": 0})];
+        assert!(matches!(emitter.emit("e", &placeholder), Err(EmitError::Refused(_))));
+        let no_json = std::collections::HashMap::from([(vec![1], 1)]);
+        assert!(matches!(emitter.emit("e", &[no_json]), Err(EmitError::Argument(_))));
+    }
+}

@@ -1,0 +1,224 @@
+//! The bus against real NATS servers: one, stopped and started again, two as a cluster, with a token.
+
+mod server;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use serde_json::json;
+use server::{NatsServer, free_port};
+use socketio_cluster::bus::{Bus, BusEvent, BusEvents, Publish, PublishError, Received};
+use socketio_cluster::external::{Action, External, ExternalLimits};
+use socketio_cluster::fence::fence;
+use socketio_cluster::node::NodeId;
+use socketio_cluster::scatter::Scatter;
+use socketio_cluster::subject::{Subject, Subjects};
+use socketio_cluster::{Credentials, Emitter, NatsBus, NatsOptions};
+
+const LONG: Duration = Duration::from_secs(20);
+
+async fn connect(server: &NatsServer) -> (NatsBus, BusEvents) {
+    connect_with(NatsOptions::new([server.url()])).await
+}
+
+async fn connect_with(options: NatsOptions) -> (NatsBus, BusEvents) {
+    let (bus, mut events) = NatsBus::connect(options).await.expect("connects");
+    assert_eq!(next(&mut events).await, BusEvent::Connected);
+    (bus, events)
+}
+
+async fn next(events: &mut BusEvents) -> BusEvent {
+    tokio::time::timeout(LONG, events.recv()).await.expect("in time").expect("not closed")
+}
+
+async fn message(events: &mut BusEvents) -> Received {
+    match next(events).await {
+        BusEvent::Message(received) => received,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn publish(bus: &dyn Bus, subject: &Subject, body: impl Into<Bytes>) -> Result<(), PublishError> {
+    bus.publish(Publish::new(subject.clone(), body.into()))
+}
+
+/// Until what was subscribed before has reached the server: on one server, until an own message comes back.
+async fn settle(bus: &dyn Bus, events: &mut BusEvents) {
+    let subject = Subjects::default().node(NodeId::random());
+    bus.subscribe(subject.clone());
+    publish(bus, &subject, "settled").expect("taken");
+    assert_eq!(message(events).await.subject, subject);
+    bus.unsubscribe(subject);
+}
+
+#[tokio::test]
+async fn messages_come_once_in_order_with_their_reply_subject() {
+    let server = NatsServer::start(&[]);
+    let subjects = Subjects::default();
+    let (one, mut of_one) = connect(&server).await;
+    let (two, mut of_two) = connect(&server).await;
+    one.subscribe(subjects.control().clone());
+    one.subscribe(subjects.control().clone());
+    settle(&one, &mut of_one).await;
+    for number in 0..5000_u32 {
+        publish(&two, subjects.control(), number.to_be_bytes().to_vec()).expect("taken");
+    }
+    for number in 0..5000_u32 {
+        assert_eq!(message(&mut of_one).await.body[..], number.to_be_bytes());
+    }
+    let reply = Subject::reply("_INBOX.x").expect("valid");
+    let request = Publish { reply: Some(reply), ..Publish::new(subjects.control().clone(), Bytes::new()) };
+    two.publish(request).expect("taken");
+    assert_eq!(message(&mut of_one).await.reply.as_deref(), Some("_INBOX.x"));
+    one.unsubscribe(subjects.control().clone());
+    settle(&one, &mut of_one).await;
+    publish(&two, subjects.control(), "nobody listens").expect("taken");
+    settle(&two, &mut of_two).await;
+    settle(&one, &mut of_one).await;
+    assert!(of_one.try_recv().is_err());
+    let limit = two.max_payload();
+    let too_large = publish(&two, subjects.control(), vec![0; limit + 1]);
+    assert_eq!(too_large, Err(PublishError::TooLarge { size: limit + 1, limit }));
+}
+
+#[tokio::test]
+async fn while_nats_is_away_nothing_waits_and_nothing_old_is_sent() {
+    let mut server = NatsServer::start(&[]);
+    let subjects = Subjects::default();
+    let mut options = NatsOptions::new([server.url()]);
+    (options.max_queued, options.max_queued_age) = (100, Duration::from_millis(300));
+    let (bus, mut events) = connect_with(options).await;
+    bus.subscribe(subjects.control().clone());
+    settle(&bus, &mut events).await;
+    server.stop();
+    assert_eq!(next(&mut events).await, BusEvent::Disconnected);
+    assert!(!bus.is_connected());
+    let start = Instant::now();
+    let taken = (0..10_000).filter(|_| publish(&bus, subjects.control(), "old").is_ok()).count();
+    assert!(start.elapsed() < Duration::from_millis(250), "publishing waits");
+    assert_eq!(taken, 100);
+    // Subscribed while nobody is there.
+    bus.subscribe(subjects.emit().clone());
+    assert_eq!(next(&mut events).await, BusEvent::Unsent(100));
+    server.restart();
+    assert_eq!(next(&mut events).await, BusEvent::Connected);
+    settle(&bus, &mut events).await;
+    for subject in [subjects.control(), subjects.emit()] {
+        publish(&bus, subject, "new").expect("taken");
+        let received = message(&mut events).await;
+        assert_eq!((&received.subject, &received.body[..]), (subject, &b"new"[..]));
+    }
+}
+
+#[tokio::test]
+async fn what_waits_is_sent_before_the_end() {
+    let server = NatsServer::start(&[]);
+    let subjects = Subjects::default();
+    let (one, mut events) = connect(&server).await;
+    one.subscribe(subjects.control().clone());
+    settle(&one, &mut events).await;
+    let (two, _events) = connect(&server).await;
+    for _ in 0..1000 {
+        publish(&two, subjects.control(), "goodbye").expect("taken");
+    }
+    assert!(two.close(LONG).await);
+    assert_eq!(publish(&two, subjects.control(), "too late"), Err(PublishError::Closed));
+    drop(two);
+    for _ in 0..1000 {
+        assert_eq!(&message(&mut events).await.body[..], b"goodbye");
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_asked_for() {
+    let server = NatsServer::start(&["--auth", "secret"]);
+    assert!(NatsBus::connect(NatsOptions::new([server.url()])).await.is_err());
+    let mut options = NatsOptions::new([server.url()]);
+    options.credentials = Credentials::Token("secret".to_owned());
+    connect_with(options).await;
+    assert!(NatsBus::connect(NatsOptions::new(Vec::<String>::new())).await.is_err(), "no server");
+}
+
+#[tokio::test]
+async fn behind_the_fence_nothing_is_lost_across_servers() {
+    let route = free_port();
+    let cluster = format!("nats://127.0.0.1:{route}");
+    let first = NatsServer::start(&["--cluster_name", "t", "--cluster", &cluster]);
+    let second = format!("nats://127.0.0.1:{}", free_port());
+    let second = NatsServer::start(&["--cluster_name", "t", "--cluster", &second, "--routes", &cluster]);
+    let subjects = Subjects::default();
+    let [me, other] = [NodeId::random(), NodeId::random()];
+    let (one, mut of_one) = connect(&first).await;
+    let (two, mut of_two) = connect(&second).await;
+    let two = Arc::new(two);
+    two.subscribe(subjects.control().clone());
+
+    // The other node answers fence requests; a request's body is the number here.
+    let answering = {
+        let (two, subjects) = (two.clone(), subjects.clone());
+        tokio::spawn(async move {
+            while let Some(event) = of_two.recv().await {
+                if let BusEvent::Message(received) = event {
+                    let nonce = u64::from_be_bytes(received.body[..].try_into().expect("a number"));
+                    publish(&*two, &subjects.fence(me, nonce), "heard").expect("taken");
+                }
+            }
+        })
+    };
+    let scatter = Scatter::default();
+    for round in 0..300 {
+        let subject = subjects.exact_room("/", &round.to_string());
+        let gather = scatter.begin([other], 10);
+        let nonce = gather.id();
+        let fence_subject = subjects.fence(me, nonce);
+        one.subscribe(subject.clone());
+        let ask = || publish(&one, subjects.control(), nonce.to_be_bytes().to_vec()).expect("taken");
+        let fence = fence(&one, fence_subject.clone(), gather, LONG, ask);
+        tokio::pin!(fence);
+        loop {
+            tokio::select! {
+                missing = &mut fence => {
+                    assert!(missing.is_empty());
+                    break;
+                }
+                event = of_one.recv() => {
+                    if matches!(event, Some(BusEvent::Message(received)) if received.subject == fence_subject) {
+                        scatter.answer(nonce, other, (), true);
+                    }
+                }
+            }
+        }
+        publish(&*two, &subject, "for the new member").expect("taken");
+        loop {
+            let received = message(&mut of_one).await;
+            if received.subject == subject {
+                break;
+            }
+            // A second answer, to a question that was repeated.
+            assert!(received.subject.as_str().starts_with("sio.fence."), "{received:?}");
+        }
+    }
+    answering.abort();
+}
+
+#[tokio::test]
+async fn an_emitter_is_heard_in_order() {
+    let server = NatsServer::start(&[]);
+    let subjects = Subjects::new("my.app", 16).expect("valid");
+    let (node, mut events) = connect(&server).await;
+    node.subscribe(subjects.emit().clone());
+    settle(&node, &mut events).await;
+    let emitter = Emitter::connect_under(NatsOptions::new([server.url()]), subjects).await.expect("connects");
+    for number in 0..1000 {
+        emitter.to("my room").emit("count", &[json!({ "number": number })]).expect("taken");
+    }
+    assert!(emitter.close(LONG).await);
+    for number in 0..1000 {
+        let received = message(&mut events).await;
+        let external = External::read(&received.body, &ExternalLimits::default()).expect("valid");
+        assert_eq!(&*external.target.rooms[0], "my room");
+        let Action::Emit(event) = external.action else { panic!("no emit") };
+        assert_eq!(event.data[0].get(), format!(r#"{{"number":{number}}}"#));
+    }
+}
