@@ -17,6 +17,15 @@ use crate::node::{Epoch, NodeId};
 use reader::Reader;
 use writer::Writer;
 
+/// The most items that all lists of a message have together. An item can be a single byte on the wire and takes much more in
+/// memory, so the size of the message is no bound for it.
+pub const MAX_ITEMS: usize = 262_144;
+
+/// A message whose lists have more than [`MAX_ITEMS`] items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the lists of the message have {0} items, above the limit of {MAX_ITEMS}")]
+pub struct TooManyItems(pub usize);
+
 /// Why bytes are no message of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -38,6 +47,9 @@ pub enum DecodeError {
     /// Something follows its end.
     #[error("{0} bytes follow the message")]
     Trailing(usize),
+    /// Its lists have more than [`MAX_ITEMS`] items.
+    #[error("the lists of the message have too many items")]
+    TooMany,
     /// A text is not UTF-8.
     #[error("a name is not UTF-8")]
     Utf8,
@@ -72,7 +84,10 @@ mod kind {
 }
 
 /// The bytes of a message.
-pub fn encode(envelope: &Envelope) -> Bytes {
+///
+/// # Errors
+/// When its lists are too long: nobody would decode it.
+pub fn encode(envelope: &Envelope) -> Result<Bytes, TooManyItems> {
     let mut w = Writer::default();
     let kind = kind_of(&envelope.message);
     header(&mut w, kind, envelope.from, envelope.epoch);
@@ -99,7 +114,7 @@ pub fn encode(envelope: &Envelope) -> Bytes {
         Message::Request(request) => write_request(&mut w, request),
         Message::Response(response) => write_response(&mut w, response),
     }
-    w.finish()
+    if w.items() > MAX_ITEMS { Err(TooManyItems(w.items())) } else { Ok(w.finish()) }
 }
 
 /// The bytes of a part of a message.

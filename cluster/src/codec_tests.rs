@@ -120,12 +120,12 @@ fn heartbeat() -> Envelope {
 fn the_layout_is_stable() {
     let expected =
         b"\x01\x03abcdefgh\x01\x02\x03\x04\x05\x06\x07\x08\x01\x80\x08\x01\x01n\xac\x02\x01\x08sio.emit\x05";
-    assert_eq!(&encode(&heartbeat())[..], expected);
+    assert_eq!(&encode(&heartbeat()).expect("encodes")[..], expected);
 }
 
 #[test]
 fn what_is_no_message_is_refused_by_name() {
-    let good = encode(&heartbeat());
+    let good = encode(&heartbeat()).expect("encodes");
     let changed = |at: usize, value: u8| {
         let mut bytes = good.to_vec();
         bytes[at] = value;
@@ -160,17 +160,36 @@ fn numbers_have_one_form() {
     }
 }
 
+#[test]
+fn many_small_items_take_no_more_memory_than_is_allowed() {
+    let leave = |rooms: usize| {
+        let action = Action::Leave(vec!["".into(); rooms]);
+        let target = Target { namespace: "/".into(), rooms: vec!["r".into()], except: vec![] };
+        Envelope { message: Message::Request(Request { id: 1, target, action }), ..heartbeat() }
+    };
+    let largest = encode(&leave(MAX_ITEMS - 1)).expect("encodes");
+    assert!(decode(&largest).is_ok());
+    assert_eq!(encode(&leave(MAX_ITEMS)), Err(TooManyItems(MAX_ITEMS + 1)));
+    // The same with one more: the count is in three bytes before the items.
+    let mut larger = largest.to_vec();
+    let count = larger.len() - (MAX_ITEMS - 1) - 3;
+    assert_eq!(larger[count..count + 3], [0xff, 0xff, 0x0f]);
+    larger.splice(count..count + 3, [0x80, 0x80, 0x10]);
+    larger.push(0);
+    assert_eq!(decode(&larger.into()), Err(DecodeError::TooMany));
+}
+
 proptest! {
     #[test]
     fn what_is_written_is_read(envelope in envelope()) {
-        prop_assert_eq!(decode(&encode(&envelope)), Ok(Decoded::Whole(envelope)));
+        prop_assert_eq!(decode(&encode(&envelope).expect("encodes")), Ok(Decoded::Whole(envelope)));
     }
 
     #[test]
     fn garbage_is_refused_or_has_one_form(kind in 0u8..17, rest in prop::collection::vec(any::<u8>(), 0..300)) {
         let bytes = Bytes::from([&[WIRE_VERSION, kind][..], b"abcdefgh", &rest].concat());
         match decode(&bytes) {
-            Ok(Decoded::Whole(envelope)) => prop_assert_eq!(encode(&envelope), bytes),
+            Ok(Decoded::Whole(envelope)) => prop_assert_eq!(encode(&envelope), Ok(bytes)),
             Ok(Decoded::Fragment(fragment)) => prop_assert_eq!(encode_fragment(&fragment), bytes),
             Err(_) => {}
         }
@@ -178,7 +197,7 @@ proptest! {
 
     #[test]
     fn a_changed_byte_never_panics(envelope in envelope(), at in any::<prop::sample::Index>(), value in any::<u8>()) {
-        let mut bytes = encode(&envelope).to_vec();
+        let mut bytes = encode(&envelope).expect("encodes").to_vec();
         let at = at.index(bytes.len());
         bytes[at] = value;
         let _ = decode(&bytes.into());

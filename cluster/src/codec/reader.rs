@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::DecodeError;
+use super::{DecodeError, MAX_ITEMS};
 
 /// Reads the fields in order; what it returns shares the message's memory where it can.
 pub(super) struct Reader<'a> {
     bytes: &'a Bytes,
     at: usize,
+    /// Items that the rest of the message may have.
+    items: usize,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(bytes: &'a Bytes) -> Self {
-        Self { bytes, at: 0 }
+        Self { bytes, at: 0, items: MAX_ITEMS }
     }
 
     pub(super) fn remaining(&self) -> usize {
@@ -98,7 +100,9 @@ impl<'a> Reader<'a> {
         if count > (self.remaining() / min_size) as u64 {
             return Err(DecodeError::Truncated);
         }
-        let mut items = Vec::with_capacity(count.min(64) as usize);
+        let count = count as usize;
+        self.items = self.items.checked_sub(count).ok_or(DecodeError::TooMany)?;
+        let mut items = Vec::with_capacity(count.min(64));
         for _ in 0..count {
             items.push(read(self)?);
         }

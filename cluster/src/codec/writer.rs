@@ -6,6 +6,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 #[derive(Default)]
 pub(super) struct Writer {
     out: BytesMut,
+    items: usize,
 }
 
 impl Writer {
@@ -35,6 +36,7 @@ impl Writer {
     /// Their count as a number, then one after the other.
     pub(super) fn list<T>(&mut self, items: &[T], mut write: impl FnMut(&mut Self, &T)) {
         self.number(items.len() as u64);
+        self.items += items.len();
         for item in items {
             write(self, item);
         }
@@ -43,6 +45,11 @@ impl Writer {
     /// Bytes without their length.
     pub(super) fn rest(&mut self, bytes: &[u8]) {
         self.out.put_slice(bytes);
+    }
+
+    /// How many items all lists have.
+    pub(super) fn items(&self) -> usize {
+        self.items
     }
 
     pub(super) fn finish(self) -> Bytes {

@@ -1,7 +1,7 @@
 //! The bus over NATS.
 //!
 //! Used by nodes and emitters through [`Bus`]. The client library waits where we must not: its `publish` blocks while the server
-//! is away, and sends what is long out of date when it is back. So a [`queue`] of our own, bounded in messages, bytes and age, stands before it, and
+//! is away, and sends what is long out of date when it is back. So a queue of our own, bounded in messages, bytes and age, stands before it, and
 //! one task moves what is in it. Nothing outside this folder may know `async_nats`.
 
 mod options;
