@@ -97,6 +97,12 @@ impl AckTable {
 }
 
 impl Owed {
+    /// Whether somebody may be waiting for it on the socket's own thread, so that its connection must go on being read.
+    /// A broadcast's are not waited for there.
+    pub(crate) fn is_awaited(&self) -> bool {
+        matches!(self, Self::One(_))
+    }
+
     /// The answer has come.
     pub(crate) fn answer(self, socket: &Arc<str>, args: Args) {
         match self {

@@ -206,6 +206,11 @@ impl ClientInner {
         if places.iter().any(|(known, _)| **known == *name) {
             return Err(self.violation("a second CONNECT"));
         }
+        if auth.size() > self.namespaces.core().config.max_auth_bytes {
+            drop(places);
+            self.refuse(name, &Refusal::new("Auth payload too large"));
+            return Ok(());
+        }
         if places.len() >= self.namespaces.core().config.max_namespaces {
             drop(places);
             self.refuse(name, &Refusal::new("Too many namespaces"));

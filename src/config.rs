@@ -54,6 +54,9 @@ pub struct EngineConfig {
     pub cookie: Option<CookieConfig>,
     /// Cross-origin requests. Default none: no CORS headers at all.
     pub cors: Option<CorsConfig>,
+    /// Bytes of the headers of a request that opens a session, which are kept as long as it lives; more are answered
+    /// 400. Default 16 KiB.
+    pub max_header_bytes: usize,
     /// Open connections of this endpoint; a handshake over it is answered 503. Default unlimited.
     pub max_connections: Option<usize>,
 }
@@ -80,6 +83,7 @@ impl Default for EngineConfig {
             http_compression: Some(1024),
             cookie: None,
             cors: None,
+            max_header_bytes: 16 * 1024,
             max_connections: None,
         }
     }
@@ -137,6 +141,9 @@ pub struct Config {
     pub max_pending_acks: usize,
     /// Binary attachments of one packet; more close the connection. Default 10.
     pub max_attachments: u32,
+    /// Bytes of the auth payload of CONNECT, which is kept as long as the socket lives; more is refused with an error.
+    /// Default 64 KiB.
+    pub max_auth_bytes: usize,
     /// Bytes of one packet with its attachments; more close the connection. Default 10 MB.
     pub max_packet_bytes: usize,
     /// How long a packet's attachments may take to arrive; then the connection is closed. Default 60 s.
@@ -156,6 +163,7 @@ impl Default for Config {
             ack_timeout: Duration::from_secs(10),
             max_pending_acks: 1_000,
             max_attachments: 10,
+            max_auth_bytes: 64 * 1024,
             max_packet_bytes: 10_000_000,
             packet_timeout: Duration::from_secs(60),
             max_namespaces: 100,

@@ -1,21 +1,19 @@
 //! What an application's own `HttpServer` needs to carry the embedded transport well.
 
-use std::any::Any;
 use std::fmt;
 use std::time::Duration;
 
 use actix_http::body::MessageBody;
 use actix_http::{Request, Response};
 use actix_service::{IntoServiceFactory, ServiceFactory};
+use actix_web::HttpServer;
 use actix_web::dev::AppConfig;
-use actix_web::{HttpServer, rt};
 
 use crate::server::SocketIo;
+use crate::service::limit_unsent;
 
 /// Idle HTTP connections stay open so long: polling clients post at ping cadence.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// How long the kernel keeps a connection whose client does not take what was sent.
-const USER_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_CONNECTIONS: usize = 100_000;
 const BACKLOG: u32 = 4096;
 
@@ -61,23 +59,4 @@ where
             crate::service::stopped_by_signal().await;
             io.close().await;
         })
-}
-
-/// Lets the kernel cut off a connection whose client has not taken what was sent for 30 seconds (`TCP_USER_TIMEOUT`). For an
-/// `on_connect` of one's own; without effect on anything but Linux, and on connections that are not TCP.
-pub fn limit_unsent(connection: &dyn Any) {
-    let stream = connection.downcast_ref::<rt::net::TcpStream>();
-    #[cfg(feature = "tls")]
-    let stream = stream.or_else(|| {
-        type Tls = actix_tls::accept::rustls_0_23::TlsStream<rt::net::TcpStream>;
-        connection.downcast_ref::<Tls>().map(|stream| stream.get_ref().0)
-    });
-    #[cfg(target_os = "linux")]
-    if let Some(stream) = stream
-        && let Err(error) = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(USER_TIMEOUT))
-    {
-        tracing::debug!(%error, "TCP_USER_TIMEOUT cannot be set");
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = (stream, USER_TIMEOUT);
 }

@@ -46,7 +46,7 @@ pub mod test;
 pub use crate::ack::{Ack, AckStream, Answer, BroadcastAcks};
 pub use crate::broadcast_operator::{BroadcastOperator, FetchedSockets, RemoteSocket, RoomNames};
 pub use crate::disconnect_reason::DisconnectReason;
-pub use crate::embed::{embed, limit_unsent};
+pub use crate::embed::embed;
 pub use crate::handler::{
     Admission, Attachments, Call, Concurrent, Data, Event, ExtractError, FromCall, FromSocket, Handler,
     Handshake, IntoReply, Refusal, Reply, RoomEvent, State, TryData, concurrent,
@@ -55,7 +55,7 @@ pub use crate::namespace::{Namespace, RoomHandle};
 pub use crate::namespaces::DynamicNamespace;
 pub use crate::protocol::{Args, FromArgs, ToArgs};
 pub use crate::server::{SocketIo, SocketIoBuilder};
-pub use crate::service::Server;
+pub use crate::service::{Server, limit_unsent};
 pub use crate::socket::{Socket, SocketOperator};
 pub use crate::socket_data::SocketData;
 

@@ -18,7 +18,7 @@ use crate::socket::Socket;
 /// What a [`Namespace`] points to.
 pub(crate) struct NamespaceInner {
     name: ByteString,
-    pub(crate) number: u32,
+    pub(crate) number: u64,
     core: Arc<Core>,
     directory: Weak<Namespaces>,
     pub(crate) registry: Arc<Registry>,
@@ -35,7 +35,7 @@ pub(crate) struct NamespaceInner {
 impl NamespaceInner {
     pub(crate) fn new(
         name: ByteString,
-        number: u32,
+        number: u64,
         core: Arc<Core>,
         directory: Weak<Namespaces>,
         registry: Arc<Registry>,

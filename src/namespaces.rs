@@ -148,7 +148,7 @@ impl Namespaces {
         params: Vec<(String, String)>,
         is_dynamic: bool,
     ) -> Arc<NamespaceInner> {
-        let number = self.numbers.fetch_add(1, Ordering::Relaxed) as u32;
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         NamespaceInner::new(
             name.into(),
             number,

@@ -5,6 +5,7 @@
 //! catches *every* upgrade: websocket routes of the application's own need the embedded transport, that is
 //! `actix_web::HttpServer` with [`configure`](crate::SocketIo::configure).
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -26,6 +27,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Connections per worker that speak HTTP; websockets that were taken over do not count.
 const MAX_HTTP_CONNECTIONS: usize = 100_000;
 const BACKLOG: u32 = 4096;
+
+/// How long the kernel keeps a connection whose client does not take what was sent.
+const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
 type Hook = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()>>> + Send + Sync>;
 
@@ -257,6 +261,7 @@ where
                 .keep_alive(KEEP_ALIVE)
                 .h1_allow_half_closed(false)
                 .tcp_nodelay(true)
+                .on_connect_ext(|stream: &actix_web::rt::net::TcpStream, _| limit_unsent(stream))
                 .upgrade(upgrade)
                 .finish(map_config(factory(), move |_| config.clone()))
                 .tcp()
@@ -271,7 +276,8 @@ where
                     .keep_alive(KEEP_ALIVE)
                     .h1_allow_half_closed(false)
                     .tcp_nodelay(true)
-                    .on_connect_ext(|_, extensions| {
+                    .on_connect_ext(|stream: &actix_tls::accept::rustls_0_23::TlsStream<_>, extensions| {
+                        limit_unsent(stream);
                         extensions.insert(Secure);
                     })
                     .upgrade(upgrade)
@@ -286,4 +292,23 @@ impl<F> fmt::Debug for Server<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server").field("addresses", &self.addresses()).finish_non_exhaustive()
     }
+}
+
+/// Lets the kernel cut off a connection whose client has not taken what was sent for 30 seconds (`TCP_USER_TIMEOUT`). For an
+/// `on_connect` of one's own; without effect on anything but Linux, and on connections that are not TCP.
+pub fn limit_unsent(connection: &dyn Any) {
+    let stream = connection.downcast_ref::<actix_web::rt::net::TcpStream>();
+    #[cfg(feature = "tls")]
+    let stream = stream.or_else(|| {
+        type Tls = actix_tls::accept::rustls_0_23::TlsStream<actix_web::rt::net::TcpStream>;
+        connection.downcast_ref::<Tls>().map(|stream| stream.get_ref().0)
+    });
+    #[cfg(target_os = "linux")]
+    if let Some(stream) = stream
+        && let Err(error) = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(USER_TIMEOUT))
+    {
+        tracing::debug!(%error, "TCP_USER_TIMEOUT cannot be set");
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (stream, USER_TIMEOUT);
 }

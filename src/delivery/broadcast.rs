@@ -32,7 +32,7 @@ impl Target {
 #[derive(Debug)]
 pub(crate) struct Broadcast {
     /// Number of the namespace.
-    pub(crate) namespace: u32,
+    pub(crate) namespace: u64,
     pub(crate) target: Target,
     /// Encoded once, for all.
     pub(crate) message: Arc<Message>,

@@ -66,7 +66,7 @@ struct Inner {
     entries: Vec<Option<Entry>>,
     free: Vec<u32>,
     by_id: HashMap<Arc<str>, u32>,
-    namespaces: HashMap<u32, Members>,
+    namespaces: HashMap<u64, Members>,
     /// Numbers the broadcasts, for the marks.
     epoch: u64,
 }
@@ -102,26 +102,24 @@ impl HubRef {
 
 /// The hubs of one server.
 pub(crate) struct Hubs {
-    /// Tells the servers of a process apart in the thread-local list.
-    server: u64,
     list: RwLock<Vec<Arc<HubRef>>>,
 }
 
+type WeakHubs = std::sync::Weak<Hubs>;
+
 thread_local! {
-    static HUBS: RefCell<Vec<(u64, Rc<Hub>)>> = const { RefCell::new(Vec::new()) };
+    static HUBS: RefCell<Vec<(WeakHubs, Rc<Hub>)>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Hubs {
     pub(crate) fn new() -> Arc<Self> {
-        static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-        let server = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        Arc::new(Self { server, list: RwLock::default() })
+        Arc::new(Self { list: RwLock::default() })
     }
 
     /// The hub of this thread, if it has one.
     pub(crate) fn here(&self) -> Option<Rc<Hub>> {
         HUBS.with_borrow(|hubs| {
-            hubs.iter().find(|(server, _)| *server == self.server).map(|(_, hub)| hub.clone())
+            hubs.iter().find(|(known, _)| std::ptr::eq(known.as_ptr(), self)).map(|(_, hub)| hub.clone())
         })
     }
 
@@ -131,12 +129,17 @@ impl Hubs {
             return hub;
         }
         let hub = Rc::new_cyclic(|weak: &Weak<Hub>| {
-            let addr = HubActor { hub: weak.clone(), hubs: self.clone() }.start();
+            let addr = HubActor { hub: weak.clone(), hubs: Arc::downgrade(self) }.start();
             let reference = Arc::new(HubRef { thread: current_thread(), addr });
             Hub { reference, inner: RefCell::default() }
         });
         self.list.write().unwrap_or_else(PoisonError::into_inner).push(hub.reference.clone());
-        HUBS.with_borrow_mut(|hubs| hubs.push((self.server, hub.clone())));
+        let dead: Vec<_> = HUBS.with_borrow_mut(|hubs| {
+            hubs.push((Arc::downgrade(self), hub.clone()));
+            hubs.extract_if(.., |(known, _)| known.strong_count() == 0).collect()
+        });
+        // Outside the borrow: what hangs on the hubs of servers that are gone may be anything.
+        drop(dead);
         hub
     }
 
@@ -205,7 +208,7 @@ impl Hub {
     }
 
     /// Takes in a socket of a namespace.
-    pub(crate) fn add(&self, namespace: u32, connection: ConnectionHandle, local: Rc<dyn Local>) -> u32 {
+    pub(crate) fn add(&self, namespace: u64, connection: ConnectionHandle, local: Rc<dyn Local>) -> u32 {
         let mut inner = self.inner.borrow_mut();
         let id = local.id().clone();
         let entry = Some(Entry { connection, local, mark: 0 });
@@ -225,7 +228,7 @@ impl Hub {
     }
 
     /// Lets go of a socket that was in `rooms`.
-    pub(crate) fn remove(&self, namespace: u32, slot: u32, rooms: &[RoomName], directory: &Rooms) {
+    pub(crate) fn remove(&self, namespace: u64, slot: u32, rooms: &[RoomName], directory: &Rooms) {
         let mut left = Vec::with_capacity(rooms.len());
         let entry = {
             let mut inner = self.inner.borrow_mut();
@@ -254,7 +257,7 @@ impl Hub {
     /// Adds a socket to a room.
     pub(crate) fn join(
         &self,
-        namespace: u32,
+        namespace: u64,
         slot: u32,
         room: &RoomName,
         directory: &Rooms,
@@ -274,7 +277,7 @@ impl Hub {
     }
 
     /// Takes a socket out of a room.
-    pub(crate) fn leave(&self, namespace: u32, slot: u32, room: &RoomName, directory: &Rooms) {
+    pub(crate) fn leave(&self, namespace: u64, slot: u32, room: &RoomName, directory: &Rooms) {
         let id = {
             let mut inner = self.inner.borrow_mut();
             let Some(Some(entry)) = inner.entries.get(slot as usize) else { return };
@@ -308,7 +311,7 @@ impl Hub {
     }
 
     /// The sockets here that something is for.
-    pub(crate) fn select(&self, namespace: u32, target: &Target) -> Vec<Rc<dyn Local>> {
+    pub(crate) fn select(&self, namespace: u64, target: &Target) -> Vec<Rc<dyn Local>> {
         let mut selected = Vec::new();
         self.inner.borrow_mut().each(namespace, target, |entry| selected.push(entry.local.clone()));
         selected
@@ -327,7 +330,7 @@ fn remove_member(members: &mut Members, room: &RoomName, slot: u32) -> bool {
 
 impl Inner {
     /// Calls `visit` once for each socket that `target` names.
-    fn each(&mut self, namespace: u32, target: &Target, mut visit: impl FnMut(&Entry)) {
+    fn each(&mut self, namespace: u64, target: &Target, mut visit: impl FnMut(&Entry)) {
         let Self { entries, by_id, namespaces, epoch, .. } = self;
         let Some(members) = namespaces.get(&namespace) else { return };
         *epoch += 1;
@@ -367,7 +370,7 @@ impl Inner {
 /// The hub's mailbox for other threads.
 struct HubActor {
     hub: Weak<Hub>,
-    hubs: Arc<Hubs>,
+    hubs: WeakHubs,
 }
 
 impl Actor for HubActor {
@@ -381,8 +384,15 @@ impl Actor for HubActor {
     fn stopped(&mut self, _: &mut Self::Context) {
         // The worker thread ends.
         let here = current_thread();
-        let mut list = self.hubs.list.write().unwrap_or_else(PoisonError::into_inner);
-        list.retain(|hub| hub.thread != here);
+        let Some(hubs) = self.hubs.upgrade() else { return };
+        hubs.list.write().unwrap_or_else(PoisonError::into_inner).retain(|hub| hub.thread != here);
+        // A later event loop of this thread gets a hub of its own. (When the thread itself ends, there is no list any more.)
+        let forgotten = HUBS.try_with(|list| {
+            let mut list = list.borrow_mut();
+            let at = list.iter().position(|(known, _)| std::ptr::eq(known.as_ptr(), &raw const *hubs));
+            at.map(|at| list.swap_remove(at))
+        });
+        drop(forgotten);
     }
 }
 

@@ -136,6 +136,16 @@ impl Shared {
         }
     }
 
+    /// Enough of the session id to tell two sessions apart in the logs: all of it is a secret.
+    pub(super) fn short_sid(&self) -> &str {
+        self.sid.get(..6).unwrap_or(&self.sid)
+    }
+
+    /// Whether the actor is there.
+    pub(super) fn is_alive(&self) -> bool {
+        self.addr.get().is_some_and(actix::Addr::connected)
+    }
+
     pub(super) fn set_expiry(&self, at: Option<Instant>) {
         let nanos = at.map_or(0, |at| at.saturating_duration_since(*EPOCH).as_nanos().max(1));
         self.expires_at.store(u64::try_from(nanos).unwrap_or(u64::MAX), Ordering::Relaxed);
@@ -181,7 +191,11 @@ impl Shared {
 
     pub(super) fn close_slow(&self) {
         if !self.is_closed.load(Ordering::Relaxed) {
-            tracing::warn!(sid = %self.sid, bytes = self.outbox.bytes(), "closing a client that reads too slowly");
+            tracing::warn!(
+                sid = self.short_sid(),
+                bytes = self.outbox.bytes(),
+                "closing a client that reads too slowly"
+            );
             self.tell(Close { reason: DisconnectReason::TransportError, discard: true });
         }
     }
@@ -278,7 +292,7 @@ impl ConnectionHandle {
 impl std::fmt::Debug for ConnectionHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The sid is a secret: no more of it than tells two connections apart.
-        f.debug_struct("ConnectionHandle").field("sid", &self.0.sid.get(..6)).finish_non_exhaustive()
+        f.debug_struct("ConnectionHandle").field("sid", &self.0.short_sid()).finish_non_exhaustive()
     }
 }
 

@@ -186,9 +186,9 @@ async fn open(
     let shared = begin(engine, request, transport, revision).await?;
     let mut response = match transport {
         TransportKind::Polling => {
-            engine.connections.insert(shared.clone());
             let open = engine.open.clone();
             Connection::start(&shared, move |handle| open(handle), None);
+            engine.connections.insert(shared.clone());
             refuse_if_closing(&shared);
             polling::first(&shared, request)
         }
@@ -196,17 +196,21 @@ async fn open(
             let shared = shared.clone();
             native_response(request, move |stream, read| {
                 let engine = shared.engine.clone();
-                engine.connections.insert(shared.clone());
+                if engine.is_full() {
+                    // Others were quicker.
+                    return Link::Native(NativeSocket::new(stream, shared)).close(1013);
+                }
                 let open = engine.open.clone();
                 Connection::start(&shared, move |handle| open(handle), Some(FirstLink::Native(stream, read)));
+                engine.connections.insert(shared.clone());
                 refuse_if_closing(&shared);
             })?
         }
         TransportKind::Websocket => websocket::start(request, payload, || {
-            engine.connections.insert(shared.clone());
             let link = EmbeddedLink::new(shared.clone());
             let open = engine.open.clone();
             Connection::start(&shared, move |handle| open(handle), Some(FirstLink::Embedded(link.clone())));
+            engine.connections.insert(shared.clone());
             refuse_if_closing(&shared);
             link
         })
@@ -233,8 +237,11 @@ pub(super) async fn begin(
     if let Some(allow) = &engine.hooks.allow_request {
         allow(request.clone()).await.map_err(ConnectionError::Forbidden)?;
     }
-    let is_full = engine.config.max_connections.is_some_and(|max| engine.connections.len() >= max);
-    if is_full || engine.is_closing.load(Ordering::SeqCst) {
+    let headers = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len());
+    if headers.sum::<usize>() > engine.config.max_header_bytes {
+        return Err(ConnectionError::BadRequest("headers too large"));
+    }
+    if engine.is_full() || engine.is_closing.load(Ordering::SeqCst) {
         return Err(ConnectionError::Unavailable);
     }
     if let Some(hook) = &engine.hooks.handshake {
@@ -247,7 +254,7 @@ pub(super) async fn begin(
     }
     let kept = HandshakeRequest::new(request, &engine.copiers);
     let shared = Arc::new(Shared::new(sid, revision, transport, engine, kept));
-    tracing::debug!(sid = %shared.sid, transport = transport.as_str(), "handshake");
+    tracing::debug!(sid = shared.short_sid(), transport = transport.as_str(), "handshake");
     Ok(shared)
 }
 
@@ -290,7 +297,10 @@ fn upgrade(
         return Err(ConnectionError::SessionIdUnknown);
     }
     if shared.is_upgrading.swap(true, Ordering::AcqRel) {
-        tracing::debug!(sid = %shared.sid, "a second websocket for a session that is upgrading or upgraded");
+        tracing::debug!(
+            sid = shared.short_sid(),
+            "a second websocket for a session that is upgrading or upgraded"
+        );
         return turn_away(request, payload, shared);
     }
     // Until the connection has the websocket, whatever goes wrong makes it upgradable again.
@@ -315,6 +325,10 @@ fn upgrade(
         // The closure runs once, with the claim made above.
         let link = EmbeddedLink::new(shared.unwrap_or_else(|| unreachable!("an upgrade is claimed once")));
         link.shared().tell(Probe::Embedded(link.clone()));
+        if !link.shared().is_alive() {
+            // The session ended meanwhile: nobody else would end the websocket.
+            link.finish(false);
+        }
         link
     })
     .map_err(|_| ConnectionError::BadRequest("websocket handshake"))

@@ -78,6 +78,13 @@ pub(crate) struct EngineInner {
     is_closing: AtomicBool,
 }
 
+impl EngineInner {
+    /// Whether no more connections may be opened.
+    fn is_full(&self) -> bool {
+        self.config.max_connections.is_some_and(|max| self.connections.len() >= max)
+    }
+}
+
 /// Builds an [`Engine`].
 #[derive(Clone, Default)]
 pub struct EngineBuilder {

@@ -39,7 +39,7 @@ pub(super) fn first(shared: &Arc<Shared>, request: &HttpRequest) -> HttpResponse
 /// Waits for packets.
 pub(super) async fn poll(shared: &Arc<Shared>, request: &HttpRequest) -> HttpResponse {
     let Ok(id) = shared.outbox.begin_poll() else {
-        tracing::debug!(sid = %shared.sid, "two polls at once");
+        tracing::debug!(sid = shared.short_sid(), "two polls at once");
         shared.tell(Close { reason: DisconnectReason::TransportError, discard: true });
         return HttpResponse::BadRequest().finish();
     };
@@ -69,7 +69,7 @@ struct WaitingPoll<'a> {
 impl Drop for WaitingPoll<'_> {
     fn drop(&mut self) {
         if !self.is_answered && self.shared.outbox.end_poll(self.id) {
-            tracing::debug!(sid = %self.shared.sid, "poll aborted");
+            tracing::debug!(sid = self.shared.short_sid(), "poll aborted");
             self.shared.tell(Close { reason: DisconnectReason::TransportError, discard: true });
         }
     }
@@ -192,7 +192,7 @@ fn compress(request: &HttpRequest, body: &[u8]) -> Option<(HeaderValue, Vec<u8>)
 /// Takes packets.
 pub(super) async fn post(shared: &Arc<Shared>, request: &HttpRequest, payload: web::Payload) -> HttpResponse {
     if shared.is_posting.swap(true, Ordering::AcqRel) {
-        tracing::debug!(sid = %shared.sid, "two posts at once");
+        tracing::debug!(sid = shared.short_sid(), "two posts at once");
         shared.tell(Close { reason: DisconnectReason::TransportError, discard: true });
         return HttpResponse::BadRequest().finish();
     }
@@ -241,7 +241,7 @@ impl Drop for RunningPost<'_> {
     fn drop(&mut self) {
         self.shared.is_posting.store(false, Ordering::Release);
         if !self.is_read {
-            tracing::debug!(sid = %self.shared.sid, "post refused or aborted");
+            tracing::debug!(sid = self.shared.short_sid(), "post refused or aborted");
             self.shared.tell(Close { reason: DisconnectReason::TransportError, discard: true });
         }
     }

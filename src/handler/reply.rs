@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::Call;
+use crate::error::AckError;
 use crate::protocol::{Args, ByteString, ToArgs};
 
 /// The result of an event handler. `()` leaves the acknowledgement to the [`Ack`](crate::Ack) parameter (or to
@@ -20,7 +21,9 @@ pub trait IntoReply {
 pub struct Reply<T>(pub T);
 
 fn acknowledge(call: &Call, data: &(impl ToArgs + ?Sized)) {
-    if let Err(error) = call.ack.give(data) {
+    if let Err(error) = call.ack.give(data)
+        && error != AckError::Disconnected
+    {
         tracing::warn!(sid = call.socket.id(), event = &*call.event, %error, "event not acknowledged");
     }
 }
@@ -39,6 +42,10 @@ impl<T: IntoReply, E: std::fmt::Display> IntoReply for Result<T, E> {
     fn reply(self, call: &Call) {
         match self {
             Ok(reply) => reply.reply(call),
+            // What it could not say to a client that has left is nobody's concern.
+            Err(error) if !call.socket.is_connected() => {
+                tracing::debug!(sid = call.socket.id(), event = &*call.event, %error, "handler error");
+            }
             Err(error) => {
                 tracing::warn!(sid = call.socket.id(), event = &*call.event, %error, "handler error");
             }

@@ -293,9 +293,10 @@ impl Socket {
         if extras.acks.len() >= self.0.namespace.core().config.max_pending_acks {
             return Err(AckError::TooManyPending);
         }
+        let is_awaited = owed.is_awaited();
         extras.acks.insert(id, owed);
         drop(extras);
-        if self.0.owed.fetch_add(1, Ordering::Relaxed) == 0 {
+        if is_awaited && self.0.owed.fetch_add(1, Ordering::Relaxed) == 0 {
             // A handler waits for its own client: it must be read.
             self.0.connection.resume();
         }
@@ -307,7 +308,7 @@ impl Socket {
         let owed = self.extras().acks.remove(id);
         match owed {
             Some(owed) => {
-                self.0.owed.fetch_sub(1, Ordering::Relaxed);
+                self.settled(&owed);
                 owed.answer(&self.0.id, args);
             }
             None => tracing::debug!(sid = self.id(), id, "an acknowledgement that nobody waits for"),
@@ -315,7 +316,15 @@ impl Socket {
     }
 
     pub(crate) fn forget_ack(&self, id: u64) {
-        if self.extras().acks.remove(id).is_some() {
+        let owed = self.extras().acks.remove(id);
+        if let Some(owed) = owed {
+            self.settled(&owed);
+        }
+    }
+
+    /// It owes one less.
+    fn settled(&self, owed: &Owed) {
+        if owed.is_awaited() {
             self.0.owed.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -343,8 +352,10 @@ impl Socket {
             }
             (extras.rooms.clone(), extras.acks.drain().collect::<Vec<_>>())
         };
-        self.0.owed.fetch_sub(owed.len(), Ordering::Relaxed);
-        owed.into_iter().for_each(|owed| owed.fail(&self.0.id));
+        for owed in owed {
+            self.settled(&owed);
+            owed.fail(&self.0.id);
+        }
         let namespace = &self.0.namespace;
         namespace.left();
         if let Some(hub) = namespace.hubs().here() {

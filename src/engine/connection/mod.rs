@@ -23,7 +23,7 @@ pub(super) use self::messages::{
 use self::upgrade::Upgrade;
 use super::frame::{FrameError, WsEvent, write_frame};
 use super::handle::{ConnectionHandle, ConnectionHandler, Incoming, Shared, incoming};
-use super::link::{EmbeddedLink, Link, MAX_IN_FLIGHT};
+use super::link::{EmbeddedLink, Link};
 use super::native::{NativeSocket, NativeStream, Reader};
 use super::out::Out;
 use super::packet::{Packet, PacketError, Revision, decode_binary, decode_text};
@@ -180,7 +180,7 @@ impl Connection {
             }
             Packet::Pong(_) if self.shared.outbox.revision == Revision::V4 => self.alive(Instant::now()),
             Packet::Ping(_) | Packet::Pong(_) => {
-                tracing::debug!(sid = %self.shared.sid, "heartbeat in the wrong direction");
+                tracing::debug!(sid = self.shared.short_sid(), "heartbeat in the wrong direction");
                 self.close(DisconnectReason::TransportError, false, ctx);
             }
             Packet::Close => self.close(DisconnectReason::TransportClose, self.main.is_some(), ctx),
@@ -211,12 +211,13 @@ impl Connection {
     fn judge_backlog(&mut self, ctx: &mut Context<Self>) {
         let backlog = self.handler.backlog();
         let bound = self.shared.engine.config.inbox_bytes;
-        // Once reading has stopped there may still come what was on its way: that much is not held against the client.
-        let config = &self.shared.engine.config;
-        let on_its_way = if backlog.awaits_ack { 0 } else { config.max_http_buffer_size + MAX_IN_FLIGHT };
         // Without a handler that waits nothing is read past the bound, and what is over it has limits of its own.
-        if backlog.awaits_ack && backlog.bytes > bound.saturating_mul(2).saturating_add(on_its_way) {
-            tracing::warn!(sid = %self.shared.sid, bytes = backlog.bytes, "closing a client whose events pile up");
+        if backlog.awaits_ack && backlog.bytes > bound.saturating_mul(2) {
+            tracing::warn!(
+                sid = self.shared.short_sid(),
+                bytes = backlog.bytes,
+                "closing a client whose events pile up"
+            );
             self.close(DisconnectReason::TransportError, true, ctx);
             return;
         }
@@ -243,7 +244,7 @@ impl Connection {
     }
 
     fn parse_error(&mut self, error: &PacketError, ctx: &mut Context<Self>) {
-        tracing::debug!(sid = %self.shared.sid, %error, "invalid packet");
+        tracing::debug!(sid = self.shared.short_sid(), %error, "invalid packet");
         self.close(DisconnectReason::ParseError, true, ctx);
     }
 
@@ -255,7 +256,7 @@ impl Connection {
         }
         match error {
             Some(error) => {
-                tracing::debug!(sid = %self.shared.sid, %error, "websocket error");
+                tracing::debug!(sid = self.shared.short_sid(), %error, "websocket error");
                 self.end(DisconnectReason::TransportError, true, Some(error.close_code()), ctx);
             }
             None => self.end(DisconnectReason::TransportClose, true, None, ctx),
@@ -290,7 +291,7 @@ impl Connection {
         }
         self.phase = Phase::Closing;
         self.shared.is_closed.store(true, Ordering::Release);
-        tracing::debug!(sid = %self.shared.sid, %reason, "connection closed");
+        tracing::debug!(sid = self.shared.short_sid(), %reason, "connection closed");
         self.abandon_upgrade(ctx);
         self.handler.on_close(reason);
         if let Some(post) = self.post.take() {

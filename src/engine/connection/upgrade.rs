@@ -26,7 +26,7 @@ impl Connection {
             return;
         }
         let timeout = ctx.run_later(self.shared.engine.config.upgrade_timeout, |connection, ctx| {
-            tracing::debug!(sid = %connection.shared.sid, "upgrade timeout");
+            tracing::debug!(sid = connection.shared.short_sid(), "upgrade timeout");
             connection.abandon_upgrade(ctx);
         });
         self.upgrade = Some(Upgrade { link, is_probed: false, pings: 0, timeout });
@@ -60,7 +60,7 @@ impl Connection {
             }
             WsEvent::Pong => {}
             _ => {
-                tracing::debug!(sid = %self.shared.sid, "abandoned or wrong probe");
+                tracing::debug!(sid = self.shared.short_sid(), "abandoned or wrong probe");
                 self.abandon_upgrade(ctx);
             }
         }
@@ -75,6 +75,6 @@ impl Connection {
             link.set_paused(self.is_paused());
         }
         self.main = Some(upgrade.link);
-        tracing::debug!(sid = %self.shared.sid, "upgraded to websocket");
+        tracing::debug!(sid = self.shared.short_sid(), "upgraded to websocket");
     }
 }
