@@ -304,10 +304,10 @@ fn upgrade(
         return turn_away(request, payload, shared);
     }
     // Until the connection has the websocket, whatever goes wrong makes it upgradable again.
-    let claim = UpgradeClaim(Some(shared));
+    let claim = UpgradeClaim { shared, is_used: false };
     if request.extensions().contains::<CanTakeOver>() {
         return native_response(request, move |stream, read| {
-            let Some(shared) = claim.take() else { return };
+            let shared = claim.using();
             let detached =
                 if shared.thread == super::turn::current_thread() { Ok(stream) } else { stream.detach() };
             match detached {
@@ -319,11 +319,8 @@ fn upgrade(
             }
         });
     }
-    let mut claim = Some(claim);
-    websocket::start(request, payload, || {
-        let shared = claim.take().and_then(UpgradeClaim::take);
-        // The closure runs once, with the claim made above.
-        let link = EmbeddedLink::new(shared.unwrap_or_else(|| unreachable!("an upgrade is claimed once")));
+    websocket::start(request, payload, move || {
+        let link = EmbeddedLink::new(claim.using());
         link.shared().tell(Probe::Embedded(link.clone()));
         if !link.shared().is_alive() {
             // The session ended meanwhile: nobody else would end the websocket.
@@ -353,19 +350,23 @@ fn turn_away(
     .map_err(|_| ConnectionError::BadRequest("websocket handshake"))
 }
 
-/// The right to upgrade a session; given back when dropped.
-struct UpgradeClaim(Option<Arc<Shared>>);
+/// The right to upgrade a session; given back when it is dropped unused.
+struct UpgradeClaim {
+    shared: Arc<Shared>,
+    is_used: bool,
+}
 
 impl UpgradeClaim {
-    fn take(mut self) -> Option<Arc<Shared>> {
-        self.0.take()
+    fn using(mut self) -> Arc<Shared> {
+        self.is_used = true;
+        self.shared.clone()
     }
 }
 
 impl Drop for UpgradeClaim {
     fn drop(&mut self) {
-        if let Some(shared) = &self.0 {
-            shared.is_upgrading.store(false, Ordering::Release);
+        if !self.is_used {
+            self.shared.is_upgrading.store(false, Ordering::Release);
         }
     }
 }
