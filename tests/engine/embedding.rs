@@ -131,7 +131,7 @@ async fn it_works_next_to_actix_session(variant: Variant) {
                 "/login",
                 web::post().to(|session: Session| async move {
                     session.insert("user", "ada").unwrap();
-                    HttpResponse::Ok()
+                    HttpResponse::Ok().finish()
                 }),
             )
             .configure(|config| engine.configure(config));

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use actix_socketio::DisconnectReason;
+use actix_socketio::{DisconnectReason, SocketIo};
 
 use crate::support::http::request;
-use crate::support::{EngineServer, Frame, Polling, Variant, Ws, matrix};
+use crate::support::{EngineServer, Frame, IoServer, Polling, Variant, Ws, matrix};
 
 matrix![
     the_server_pings_and_a_pong_keeps_the_session,
@@ -16,6 +16,7 @@ matrix![
     at_exactly_interval_and_timeout_the_session_is_gone,
     a_post_cannot_revive_an_expired_session,
     the_ping_after_an_upgrade_goes_over_the_websocket,
+    a_ping_does_not_put_off_a_deadline,
     a_client_of_revision_3_pings,
     a_silent_client_of_revision_3_times_out,
     a_pong_of_revision_3_is_the_wrong_direction,
@@ -139,6 +140,21 @@ async fn the_ping_after_an_upgrade_goes_over_the_websocket(variant: Variant) {
         assert_eq!(ws.text().await, "2");
         ws.send("3").await;
     }
+}
+
+/// The timer that looks for the pong also minds the deadline of the layer above, which lies before it.
+async fn a_ping_does_not_put_off_a_deadline(variant: Variant) {
+    let io = SocketIo::builder()
+        .ping_interval(Duration::from_secs(2))
+        .ping_timeout(Duration::from_secs(20))
+        .connect_timeout(Duration::from_millis(2_300))
+        .build();
+    let server = IoServer::start(variant, io);
+    let mut ws = server.open().await;
+    let begin = Instant::now();
+    assert_eq!(ws.text().await, "2");
+    ws.ended().await;
+    assert!(begin.elapsed() < Duration::from_millis(3_800), "{:?}", begin.elapsed());
 }
 
 async fn a_client_of_revision_3_pings(variant: Variant) {

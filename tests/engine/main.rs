@@ -1,5 +1,8 @@
 //! Engine.IO as a client on the wire meets it, and the security floor of the whole server.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+#![allow(clippy::field_reassign_with_default, reason = "configurations are non-exhaustive")]
+
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -55,7 +55,7 @@ pub(crate) struct Echo {
 }
 
 impl Echo {
-    pub(crate) fn new(connection: ConnectionHandle, log: Log) -> Box<dyn ConnectionHandler> {
+    pub(crate) fn boxed(connection: ConnectionHandle, log: Log) -> Box<dyn ConnectionHandler> {
         log.change(connection.sid(), |record| record.handle = Some(connection.clone()));
         Box::new(Self { connection, log })
     }
@@ -136,7 +136,7 @@ pub(crate) fn engine(
     let log = Log::default();
     let of_layer = log.clone();
     let engine = hooks(Engine::builder().config(config))
-        .build(move |connection| Echo::new(connection, of_layer.clone()))
+        .build(move |connection| Echo::boxed(connection, of_layer.clone()))
         .expect("a valid configuration");
     (engine, log)
 }
