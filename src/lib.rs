@@ -14,7 +14,7 @@
 //! | `client`, `inbox` | a connection's messages are decoded and dealt out to its sockets; each socket's events are handled one at a time |
 //! | `namespace`, `namespaces`, `socket`, `handler`, `ack`, `broadcast_operator` | what an application touches |
 //! | `server`, `service`, `embed`, `client_files` | the handle, the HTTP server with the native transport, what an `HttpServer` of one's own needs, client scripts |
-//! | [`test`] | a client in the same process, for an application's own tests |
+//! | [`test`](mod@test) | a client in the same process, for an application's own tests |
 //!
 //! **Invariants.** `protocol` knows nothing of actix or tokio. `engine` knows nothing of Socket.IO. `delivery` knows nothing of what an
 //! application touches. No `System`, `Arbiter` or registry service is used, so the crate works under `#[actix_web::main]` and

@@ -34,7 +34,7 @@ impl Socket {
     }
 
     /// Handles an event of this socket only, beside what the namespace has for it. Costs memory per socket:
-    /// handlers that all sockets have in common belong to the [`Namespace`].
+    /// handlers that all sockets have in common belong to the [`Namespace`](crate::Namespace).
     pub fn on<P, H>(&self, event: &str, handler: H)
     where
         H: Handler<P>,
@@ -100,7 +100,7 @@ impl Socket {
         });
     }
 
-    /// The user's own actor of type `A` that [`Namespace::actor`] made for this socket.
+    /// The user's own actor of type `A` that [`Namespace::actor`](crate::Namespace::actor) made for this socket.
     pub fn actor<A: actix::Actor>(&self) -> Option<Addr<A>> {
         self.extras().actors.as_ref().and_then(|actors| actors.find())
     }
