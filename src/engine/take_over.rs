@@ -14,6 +14,7 @@ use actix_http::body::{BodySize, MessageBody};
 use actix_http::{ConnectionType, HttpMessage as _, Request, Response, h1};
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, fn_factory, fn_service};
 use actix_web::dev::AppConfig;
+use bytes::Bytes;
 use futures_util::SinkExt as _;
 use futures_util::future::poll_fn;
 use tokio::io::AsyncWriteExt as _;
@@ -118,7 +119,8 @@ async fn give<T: HttpStream, B>(
     if !parts.write_buf.is_empty() {
         parts.io.write_all(&parts.write_buf).await?;
     }
-    (take.0)(parts.io.into_native(), parts.read_buf.freeze());
+    // A copy of what is there, mostly nothing: the buffer itself is large and would live as long as the connection.
+    (take.0)(parts.io.into_native(), Bytes::copy_from_slice(&parts.read_buf));
     Ok(())
 }
 
