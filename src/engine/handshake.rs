@@ -127,15 +127,16 @@ async fn admit(
     payload: web::Payload,
 ) -> Result<HttpResponse, ConnectionError> {
     let query = request.query_string();
-    let transport = match query::get(query, "transport").as_deref() {
-        Some("polling") if engine.config.polling => TransportKind::Polling,
-        Some("websocket") if engine.config.websocket => TransportKind::Websocket,
-        _ => return Err(ConnectionError::TransportUnknown),
-    };
+    // First of all: without a known revision nothing else can be understood.
     let revision = match query::get(query, "EIO").as_deref() {
         Some("4") => Revision::V4,
         Some("3") if engine.config.allow_eio3 => Revision::V3,
         _ => return Err(ConnectionError::UnsupportedProtocolVersion),
+    };
+    let transport = match query::get(query, "transport").as_deref() {
+        Some("polling") if engine.config.polling => TransportKind::Polling,
+        Some("websocket") if engine.config.websocket => TransportKind::Websocket,
+        _ => return Err(ConnectionError::TransportUnknown),
     };
     let is_upgrade = request
         .headers()

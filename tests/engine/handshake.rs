@@ -192,6 +192,8 @@ async fn a_missing_or_unknown_revision_is_code_5(variant: Variant) {
         let websocket = format!("/engine.io/?{query}transport=websocket");
         refused(&server, &websocket).await.assert_error(400, 5, "Unsupported protocol version");
     }
+    // Whatever else is wrong with the request.
+    get(&server.address, "/engine.io/").await.assert_error(400, 5, "Unsupported protocol version");
 }
 
 async fn the_revision_is_judged_whether_3_is_served_or_not(variant: Variant) {
