@@ -136,6 +136,10 @@ impl Outbox {
         let bound = self.bound + inner.allowance;
         if inner.bytes + size > bound && inner.bytes > 0 {
             inner.drop_volatile();
+            if is_volatile && inner.bytes > 0 && inner.bytes + size > bound {
+                // What the socket has taken already cannot be dropped; a volatile message closes nobody.
+                return Pushed::Dropped;
+            }
             let most = inner.allowance + self.bound.saturating_mul(2).max(self.bound + size);
             if inner.bytes > 0 && inner.bytes + size > most {
                 inner.is_overflown = true;
