@@ -20,7 +20,9 @@ use actix_server::ServerBuilder;
 use actix_service::{IntoServiceFactory, ServiceFactory, map_config};
 use actix_web::dev::AppConfig;
 
-use crate::engine::{Secure, upgrade_factory};
+#[cfg(feature = "tls")]
+use crate::engine::Secure;
+use crate::engine::upgrade_factory;
 
 /// Idle HTTP connections stay open so long: polling clients post at ping cadence.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);

@@ -43,7 +43,9 @@ pub(crate) use self::local::{LocalClient, LocalEvent};
 pub use self::message::{Message, MessageBuilder};
 pub use self::packet::Revision;
 pub use self::request::HandshakeRequest;
-pub(crate) use self::request::{ExtensionCopier, Secure, copy_extension};
+#[cfg(feature = "tls")]
+pub(crate) use self::request::Secure;
+pub(crate) use self::request::{ExtensionCopier, copy_extension};
 pub(crate) use self::take_over::upgrade_factory;
 pub(crate) use self::turn::current_thread;
 use crate::config::{ConfigError, EngineConfig};

@@ -49,6 +49,7 @@ pub(crate) enum NativeStream {
     /// Plain TCP on its way to another thread.
     Detached(std::net::TcpStream),
     /// TLS: cannot be registered anew, and is polled from whichever thread owns the connection.
+    #[cfg_attr(not(feature = "tls"), allow(dead_code))]
     Other(Box<dyn Io>),
 }
 
