@@ -10,8 +10,8 @@ use bytes::Bytes;
 
 use crate::fragment::Fragment;
 use crate::message::{
-    Action, Announcement, Answer, Broadcast, Encoding, Envelope, Flags, Heartbeat, Membership, Message,
-    Payload, Request, Response, Settings, Socket, Target, WIRE_VERSION,
+    AckRequest, Action, Announcement, Answer, Broadcast, Encoding, Envelope, Flags, Heartbeat, Membership,
+    Message, Payload, Request, Response, Settings, Socket, Target, WIRE_VERSION,
 };
 use crate::node::{Epoch, NodeId};
 use reader::Reader;
@@ -90,14 +90,16 @@ mod kind {
 pub fn encode(envelope: &Envelope) -> Result<Bytes, TooManyItems> {
     let mut w = Writer::default();
     let kind = kind_of(&envelope.message);
-    header(&mut w, kind, envelope.from, envelope.epoch);
+    header(&mut w, kind, envelope.from, envelope.epoch, envelope.order);
     w.number(envelope.sequence);
     match &envelope.message {
         Message::Joining(announcement) => write_announcement(&mut w, announcement),
         Message::Leaving => {}
         Message::Heartbeat(heartbeat) => {
             write_announcement(&mut w, &heartbeat.announcement);
+            w.number(heartbeat.uptime);
             w.number(heartbeat.sockets);
+            w.number(heartbeat.load);
             w.list(&heartbeat.sequences, |w, (subject, number)| {
                 w.text(subject);
                 w.number(*number);
@@ -120,8 +122,7 @@ pub fn encode(envelope: &Envelope) -> Result<Bytes, TooManyItems> {
 /// The bytes of a part of a message.
 pub(crate) fn encode_fragment(fragment: &Fragment) -> Bytes {
     let mut w = Writer::default();
-    header(&mut w, kind::FRAGMENT, fragment.from, fragment.epoch);
-    w.number(fragment.id);
+    header(&mut w, kind::FRAGMENT, fragment.from, fragment.epoch, fragment.order);
     w.number(fragment.offset);
     w.number(fragment.total);
     w.rest(&fragment.bytes);
@@ -141,9 +142,10 @@ pub fn decode(bytes: &Bytes) -> Result<Decoded, DecodeError> {
     let kind = r.byte()?;
     let from = NodeId::parse(&r.take(8)?).map_err(|_| DecodeError::Sender)?;
     let epoch = Epoch(r.fixed_u64()?);
+    let order = r.fixed_u64()?;
     if kind == kind::FRAGMENT {
-        let (id, offset, total) = (r.number()?, r.number()?, r.number()?);
-        return Ok(Decoded::Fragment(Fragment { from, epoch, id, offset, total, bytes: r.rest() }));
+        let (offset, total) = (r.number()?, r.number()?);
+        return Ok(Decoded::Fragment(Fragment { from, epoch, order, offset, total, bytes: r.rest() }));
     }
     let sequence = r.number()?;
     let message = match kind {
@@ -151,7 +153,9 @@ pub fn decode(bytes: &Bytes) -> Result<Decoded, DecodeError> {
         kind::LEAVING => Message::Leaving,
         kind::HEARTBEAT => Message::Heartbeat(Heartbeat {
             announcement: read_announcement(&mut r)?,
+            uptime: r.number()?,
             sockets: r.number()?,
+            load: r.number()?,
             sequences: r.list(2, |r| Ok((r.text()?, r.number()?)))?,
         }),
         kind::BROADCAST => Message::Broadcast(read_broadcast(&mut r)?),
@@ -168,7 +172,7 @@ pub fn decode(bytes: &Bytes) -> Result<Decoded, DecodeError> {
         value => return Err(DecodeError::Unknown { what: "message", value }),
     };
     match r.remaining() {
-        0 => Ok(Decoded::Whole(Envelope { from, epoch, sequence, message })),
+        0 => Ok(Decoded::Whole(Envelope { from, epoch, order, sequence, message })),
         left => Err(DecodeError::Trailing(left)),
     }
 }
@@ -187,11 +191,24 @@ fn kind_of(message: &Message) -> u8 {
     }
 }
 
-fn header(w: &mut Writer, kind: u8, from: NodeId, epoch: Epoch) {
+fn header(w: &mut Writer, kind: u8, from: NodeId, epoch: Epoch, order: u64) {
     w.byte(WIRE_VERSION);
     w.byte(kind);
     w.rest(from.as_bytes());
     w.rest(&epoch.0.to_be_bytes());
+    w.rest(&order.to_be_bytes());
+}
+
+/// Who published the bytes of a message or of a part of one, in which epoch and as which of its messages. None for anything else.
+pub fn peek_order(bytes: &[u8]) -> Option<(NodeId, Epoch, u64)> {
+    let (head, rest) = bytes.split_first_chunk::<10>()?;
+    let (epoch, rest) = rest.split_first_chunk::<8>()?;
+    let (order, _) = rest.split_first_chunk::<8>()?;
+    if head[0] != WIRE_VERSION {
+        return None;
+    }
+    let from = NodeId::parse(&head[2..]).ok()?;
+    Some((from, Epoch(u64::from_be_bytes(*epoch)), u64::from_be_bytes(*order)))
 }
 
 fn write_announcement(w: &mut Writer, announcement: &Announcement) {
@@ -240,7 +257,6 @@ const WANTS_ACK: u8 = 4;
 
 fn write_broadcast(w: &mut Writer, broadcast: &Broadcast) {
     let bit = |is_set, flag| if is_set { flag } else { 0 };
-    w.number(broadcast.id);
     write_target(w, &broadcast.target);
     w.byte(
         bit(broadcast.flags.volatile, VOLATILE)
@@ -248,21 +264,26 @@ fn write_broadcast(w: &mut Writer, broadcast: &Broadcast) {
             | bit(broadcast.ack.is_some(), WANTS_ACK),
     );
     if let Some(ack) = broadcast.ack {
-        w.number(ack);
+        w.number(ack.id);
+        w.number(ack.timeout);
     }
-    write_payload(w, &broadcast.event);
+    w.text(&broadcast.event);
+    write_payload(w, &broadcast.args);
 }
 
 fn read_broadcast(r: &mut Reader<'_>) -> Result<Broadcast, DecodeError> {
-    let id = r.number()?;
     let target = read_target(r)?;
     let flags = r.byte()?;
     if flags & !(VOLATILE | COMPRESS | WANTS_ACK) != 0 {
         return Err(DecodeError::Unknown { what: "flag in", value: flags });
     }
-    let ack = if flags & WANTS_ACK != 0 { Some(r.number()?) } else { None };
+    let ack = if flags & WANTS_ACK != 0 {
+        Some(AckRequest { id: r.number()?, timeout: r.number()? })
+    } else {
+        None
+    };
     let flags = Flags { volatile: flags & VOLATILE != 0, compress: flags & COMPRESS != 0 };
-    Ok(Broadcast { id, target, flags, ack, event: read_payload(r)? })
+    Ok(Broadcast { target, flags, ack, event: r.text()?, args: read_payload(r)? })
 }
 
 fn write_request(w: &mut Writer, request: &Request) {
@@ -284,10 +305,20 @@ fn write_request(w: &mut Writer, request: &Request) {
             w.byte(6);
             w.byte(u8::from(*close));
         }
-        Action::ServerSideEmit { event, wants_ack } => {
+        Action::ServerSideEmit { event, args, wants_ack } => {
             w.byte(7);
             w.byte(u8::from(*wants_ack));
-            write_payload(w, event);
+            w.text(event);
+            write_payload(w, args);
+        }
+        Action::ToRoomActors { kind, body } => {
+            w.byte(8);
+            w.text(kind);
+            w.bytes(body);
+        }
+        Action::ExternalOutcome(reply) => {
+            w.byte(9);
+            w.text(reply);
         }
     }
 }
@@ -304,8 +335,10 @@ fn read_request(r: &mut Reader<'_>) -> Result<Request, DecodeError> {
         6 => Action::Disconnect(r.flag()?),
         7 => {
             let wants_ack = r.flag()?;
-            Action::ServerSideEmit { event: read_payload(r)?, wants_ack }
+            Action::ServerSideEmit { event: r.text()?, args: read_payload(r)?, wants_ack }
         }
+        8 => Action::ToRoomActors { kind: r.text()?, body: r.bytes()? },
+        9 => Action::ExternalOutcome(r.text()?),
         value => return Err(DecodeError::Unknown { what: "request", value }),
     };
     Ok(Request { id, target, action })
@@ -351,6 +384,10 @@ fn write_response(w: &mut Writer, response: &Response) {
                 write_payload(w, payload);
             }
         }
+        Answer::Asked(sockets) => {
+            w.byte(7);
+            w.list(sockets, |w, socket| w.text(socket));
+        }
     }
 }
 
@@ -371,6 +408,7 @@ fn read_response(r: &mut Reader<'_>) -> Result<Response, DecodeError> {
             let answer = if r.flag()? { Some(read_payload(r)?) } else { None };
             Answer::SocketAck { socket, answer }
         }
+        7 => Answer::Asked(r.list(1, Reader::text)?),
         value => return Err(DecodeError::Unknown { what: "answer", value }),
     };
     Ok(Response { id, is_last, answer })

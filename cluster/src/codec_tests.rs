@@ -41,7 +41,13 @@ fn action() -> impl Strategy<Value = Action> {
         texts().prop_map(Action::Join),
         texts().prop_map(Action::Leave),
         any::<bool>().prop_map(Action::Disconnect),
-        (payload(), any::<bool>()).prop_map(|(event, wants_ack)| Action::ServerSideEmit { event, wants_ack }),
+        (text(), payload(), any::<bool>()).prop_map(|(event, args, wants_ack)| Action::ServerSideEmit {
+            event,
+            args,
+            wants_ack
+        }),
+        (text(), blob()).prop_map(|(kind, body)| Action::ToRoomActors { kind, body }),
+        text().prop_map(Action::ExternalOutcome),
     ]
 }
 
@@ -60,23 +66,33 @@ fn answer() -> impl Strategy<Value = Answer> {
         payload().prop_map(Answer::ServerSideAck),
         (text(), prop::option::of(payload()))
             .prop_map(|(socket, answer)| Answer::SocketAck { socket, answer }),
+        texts().prop_map(Answer::Asked),
     ]
 }
 
 fn message() -> impl Strategy<Value = Message> {
     let flags = (any::<bool>(), any::<bool>()).prop_map(|(volatile, compress)| Flags { volatile, compress });
+    let ack = any::<(u64, u64)>().prop_map(|(id, timeout)| AckRequest { id, timeout });
     prop_oneof![
         announcement().prop_map(Message::Joining),
         Just(Message::Leaving),
-        (announcement(), any::<u64>(), prop::collection::vec((text(), any::<u64>()), 0..4)).prop_map(
-            |(announcement, sockets, sequences)| Message::Heartbeat(Heartbeat {
+        (announcement(), any::<[u64; 3]>(), prop::collection::vec((text(), any::<u64>()), 0..4)).prop_map(
+            |(announcement, [uptime, sockets, load], sequences)| Message::Heartbeat(Heartbeat {
                 announcement,
+                uptime,
                 sockets,
+                load,
                 sequences
             })
         ),
-        (any::<u64>(), target(), flags, prop::option::of(any::<u64>()), payload()).prop_map(
-            |(id, target, flags, ack, event)| Message::Broadcast(Broadcast { id, target, flags, ack, event })
+        (target(), flags, prop::option::of(ack), text(), payload()).prop_map(
+            |(target, flags, ack, event, args)| Message::Broadcast(Broadcast {
+                target,
+                flags,
+                ack,
+                event,
+                args
+            })
         ),
         (text(), text(), any::<u64>(), any::<bool>()).prop_map(|(namespace, room, members, wants_answer)| {
             Message::Membership(Membership { namespace, room, members, wants_answer })
@@ -95,9 +111,10 @@ fn message() -> impl Strategy<Value = Message> {
 
 fn envelope() -> impl Strategy<Value = Envelope> {
     let from = prop::array::uniform8(prop::sample::select(b"AZaz09_-".as_slice()));
-    (from, any::<u64>(), any::<u64>(), message()).prop_map(|(from, epoch, sequence, message)| Envelope {
+    (from, any::<[u64; 3]>(), message()).prop_map(|(from, [epoch, order, sequence], message)| Envelope {
         from: NodeId::parse(&from).expect("an id"),
         epoch: Epoch(epoch),
+        order,
         sequence,
         message,
     })
@@ -106,10 +123,17 @@ fn envelope() -> impl Strategy<Value = Envelope> {
 fn heartbeat() -> Envelope {
     let announcement =
         Announcement { name: "n".into(), settings: Settings { buckets: 1024, bucket_hash: 1 } };
-    let heartbeat = Heartbeat { announcement, sockets: 300, sequences: vec![("sio.emit".into(), 5)] };
+    let heartbeat = Heartbeat {
+        announcement,
+        uptime: 1000,
+        sockets: 300,
+        load: 5,
+        sequences: vec![("sio.emit".into(), 5)],
+    };
     Envelope {
         from: NodeId::parse(b"abcdefgh").expect("an id"),
         epoch: Epoch(0x0102_0304_0506_0708),
+        order: 7,
         sequence: 1,
         message: Message::Heartbeat(heartbeat),
     }
@@ -119,7 +143,7 @@ fn heartbeat() -> Envelope {
 #[test]
 fn the_layout_is_stable() {
     let expected =
-        b"\x01\x03abcdefgh\x01\x02\x03\x04\x05\x06\x07\x08\x01\x80\x08\x01\x01n\xac\x02\x01\x08sio.emit\x05";
+        b"\x01\x03abcdefgh\x01\x02\x03\x04\x05\x06\x07\x08\x00\x00\x00\x00\x00\x00\x00\x07\x01\x80\x08\x01\x01n\xe8\x07\xac\x02\x05\x01\x08sio.emit\x05";
     assert_eq!(&encode(&heartbeat()).expect("encodes")[..], expected);
 }
 
@@ -135,13 +159,25 @@ fn what_is_no_message_is_refused_by_name() {
     assert_eq!(changed(0, b'{'), Err(DecodeError::Version(b'{')));
     assert_eq!(changed(1, 99), Err(DecodeError::Unknown { what: "message", value: 99 }));
     assert_eq!(changed(2, b'.'), Err(DecodeError::Sender));
-    assert_eq!(changed(23, 0xff), Err(DecodeError::Utf8));
-    assert_eq!(changed(26, 0x7f), Err(DecodeError::Truncated), "more subjects than bytes");
+    assert_eq!(changed(31, 0xff), Err(DecodeError::Utf8));
+    assert_eq!(changed(37, 0x7f), Err(DecodeError::Truncated), "more subjects than bytes");
     assert_eq!(decode(&Bytes::new()), Err(DecodeError::Truncated));
     let longer = [&good[..], b"xx"].concat();
     assert_eq!(decode(&longer.into()), Err(DecodeError::Trailing(2)));
     for end in 0..good.len() {
         assert!(decode(&good.slice(..end)).is_err(), "cut at {end}");
+    }
+}
+
+#[test]
+fn the_order_is_seen_without_decoding() {
+    let whole = encode(&heartbeat()).expect("encodes");
+    let (from, epoch) = (heartbeat().from, heartbeat().epoch);
+    assert_eq!(peek_order(&whole), Some((from, epoch, 7)));
+    let part = Fragment { from, epoch, order: 9, offset: 0, total: 1, bytes: Bytes::from_static(b"x") };
+    assert_eq!(peek_order(&encode_fragment(&part)), Some((from, epoch, 9)));
+    for other in [&b"{}"[..], b"", &whole[..25], br#"{"event":"long enough to have all of the header"}"#] {
+        assert_eq!(peek_order(other), None);
     }
 }
 

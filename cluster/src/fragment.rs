@@ -11,8 +11,8 @@ use bytes::{Bytes, BytesMut};
 use crate::codec;
 use crate::node::{Epoch, NodeId};
 
-/// The most bytes that a part takes besides its share of the message: version, kind, sender, epoch and three numbers.
-pub const OVERHEAD: usize = 2 + 8 + 8 + 3 * 10;
+/// The most bytes that a part takes besides its share of the message: version, kind, sender, epoch and two numbers.
+pub const OVERHEAD: usize = 2 + 8 + 8 + 8 + 2 * 10;
 
 /// A part of an encoded message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +21,8 @@ pub struct Fragment {
     pub from: NodeId,
     /// The epoch of its numbering.
     pub epoch: Epoch,
-    /// The number of the message among the sender's split ones in this epoch.
-    pub id: u64,
+    /// The number of the message among all of the sender in this epoch.
+    pub order: u64,
     /// Where in the message this part begins.
     pub offset: u64,
     /// How long the message is.
@@ -48,15 +48,15 @@ pub enum SplitError {
     MaxPayload(usize),
 }
 
-/// What to publish for the encoded `message`: itself if it fits into `max_payload`, otherwise its parts in order. `id` is
-/// its number among the sender's split messages.
+/// What to publish for the encoded `message`: itself if it fits into `max_payload`, otherwise its parts in order. `order` is
+/// that of its envelope.
 ///
 /// # Errors
 /// When it is larger than `limit`, or `max_payload` is absurdly small.
 pub fn split(
     message: Bytes,
     (from, epoch): (NodeId, Epoch),
-    id: u64,
+    order: u64,
     max_payload: usize,
     limit: usize,
 ) -> Result<Vec<Bytes>, SplitError> {
@@ -74,7 +74,7 @@ pub fn split(
     let part = |start: usize| {
         let end = (start + share).min(message.len());
         let bytes = message.slice(start..end);
-        codec::encode_fragment(&Fragment { from, epoch, id, offset: start as u64, total, bytes })
+        codec::encode_fragment(&Fragment { from, epoch, order, offset: start as u64, total, bytes })
     };
     Ok((0..message.len()).step_by(share).map(part).collect())
 }
@@ -147,7 +147,7 @@ impl Reassembly {
     /// # Errors
     /// When the message of this part is given up. Later parts of it are refused, too.
     pub fn take(&mut self, fragment: &Fragment, now: Instant) -> Result<Option<Bytes>, ReassemblyError> {
-        let key = (fragment.from, fragment.epoch, fragment.id);
+        let key = (fragment.from, fragment.epoch, fragment.order);
         let length = fragment.bytes.len();
         let mut message = match self.remove(&key) {
             Some(message) => message,

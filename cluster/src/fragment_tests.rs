@@ -7,8 +7,8 @@ fn publisher() -> (NodeId, Epoch) {
     (NodeId::parse(b"abcdefgh").expect("an id"), Epoch(u64::MAX))
 }
 
-fn parts(message: &Bytes, id: u64, max_payload: usize) -> Vec<Fragment> {
-    let parts = split(message.clone(), publisher(), id, max_payload, usize::MAX).expect("can be split");
+fn parts(message: &Bytes, order: u64, max_payload: usize) -> Vec<Fragment> {
+    let parts = split(message.clone(), publisher(), order, max_payload, usize::MAX).expect("can be split");
     assert!(parts.iter().all(|part| part.len() <= max_payload));
     let read = |part: Bytes| match decode(&part).expect("decodes") {
         Decoded::Fragment(fragment) => fragment,
@@ -71,7 +71,7 @@ fn hostile_parts_hold_no_memory() {
     let mut reassembly = Reassembly::new(limits);
     let part = |id, offset, total, length| {
         let bytes = Bytes::from(vec![0; length]);
-        Fragment { from, epoch, id, offset, total, bytes }
+        Fragment { from, epoch, order: id, offset, total, bytes }
     };
     assert_eq!(reassembly.take(&part(1, 0, u64::MAX, 1), now), Err(ReassemblyError::TooLarge(u64::MAX)));
     assert_eq!(

@@ -18,6 +18,9 @@ pub struct Envelope {
     pub from: NodeId,
     /// The epoch of its numbering.
     pub epoch: Epoch,
+    /// Its number among all messages of the sender in this epoch, whatever their subject: rises, may skip. The order in which they
+    /// were published, and in which receivers handle them.
+    pub order: u64,
     /// Its number among the sender's messages on the subject; see [`sequence`](crate::sequence).
     pub sequence: u64,
     /// What it says.
@@ -28,13 +31,14 @@ pub struct Envelope {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Message {
-    /// On the control subject: the node has started, or come back. Live nodes answer with one to its inbox.
+    /// On the control subject: the node has started, or come back. Live nodes answer with a heartbeat to its inbox.
     Joining(Announcement),
     /// On the control subject: the node is about to stop.
     Leaving,
     /// On the control subject, every heartbeat interval.
     Heartbeat(Heartbeat),
-    /// On a room's or the namespace's subject, or to the inbox of the one socket's owner.
+    /// On a room's or the namespace's subject, or to the inbox of the one socket's owner; if it asks for acknowledgements and is
+    /// not for one socket, on the nodes' subject.
     Broadcast(Broadcast),
     /// On a room's subject, or as an answer to an inbox.
     Membership(Membership),
@@ -42,7 +46,7 @@ pub enum Message {
     FenceRequest(u64),
     /// On a fence subject.
     FenceAnswer(u64),
-    /// On the namespace's subject, or to an inbox.
+    /// On the nodes' subject, or to the inbox of the one socket's owner.
     Request(Request),
     /// To the inbox of the node that asked.
     Response(Response),
@@ -71,8 +75,12 @@ pub struct Settings {
 pub struct Heartbeat {
     /// Who and how: a node that missed the joining learns it here.
     pub announcement: Announcement,
+    /// How long the node has been running, in milliseconds. Clocks are not compared.
+    pub uptime: u64,
     /// How many sockets the node has.
     pub sockets: u64,
+    /// Processor time of the node's process over the last interval, in thousandths of a core.
+    pub load: u64,
     /// The last sequence number on each subject used since the previous heartbeat.
     pub sequences: Vec<(Arc<str>, u64)>,
 }
@@ -121,16 +129,25 @@ pub struct Flags {
 /// A packet for many sockets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broadcast {
-    /// Its number among the sender's broadcasts in this epoch: a node delivers it once, whichever subject brings it.
-    pub id: u64,
     /// For whom.
     pub target: Target,
     /// How.
     pub flags: Flags,
-    /// The request whose responses are the acknowledgements, if they are asked for.
-    pub ack: Option<u64>,
-    /// Event name and arguments.
-    pub event: Payload,
+    /// Whether acknowledgements are asked for.
+    pub ack: Option<AckRequest>,
+    /// The event's name.
+    pub event: Arc<str>,
+    /// Its arguments.
+    pub args: Payload,
+}
+
+/// Acknowledgements that a broadcast asks for: they come as responses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AckRequest {
+    /// The number of the responses.
+    pub id: u64,
+    /// How long the sender waits, in milliseconds.
+    pub timeout: u64,
 }
 
 /// How many members a room has on the sending node.
@@ -175,11 +192,22 @@ pub enum Action {
     Disconnect(bool),
     /// Hand an event to the servers' own listeners.
     ServerSideEmit {
-        /// Event name and arguments.
-        event: Payload,
+        /// The event's name.
+        event: Arc<str>,
+        /// Its arguments.
+        args: Payload,
         /// Whether they acknowledge it.
         wants_ack: bool,
     },
+    /// Hand a message to the application's own actors of the target's rooms.
+    ToRoomActors {
+        /// Which type of message it is, as the application names it.
+        kind: Arc<str>,
+        /// The message, as JSON.
+        body: Bytes,
+    },
+    /// Tell how many sockets the node found for the external message that had this reply subject.
+    ExternalOutcome(Arc<str>),
 }
 
 /// An answer, or a part of one.
@@ -207,7 +235,9 @@ pub enum Answer {
     Rooms(Vec<(Arc<str>, u64)>),
     /// What the node's listener answered to a server-side emit.
     ServerSideAck(Payload),
-    /// What a socket answered to a broadcast: None when it left, or its time was over.
+    /// The sockets that were asked to acknowledge a broadcast.
+    Asked(Vec<Arc<str>>),
+    /// What a socket answered to a broadcast: None when it left.
     SocketAck {
         /// The socket.
         socket: Arc<str>,

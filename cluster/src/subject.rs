@@ -96,6 +96,7 @@ pub struct NameTooLong(pub usize);
 pub struct Subjects {
     prefix: Arc<str>,
     control: Subject,
+    nodes: Subject,
     emit: Subject,
     buckets: Arc<[Subject]>,
 }
@@ -126,6 +127,7 @@ impl Subjects {
         Self {
             prefix: prefix.into(),
             control: Subject(format!("{prefix}.control").into()),
+            nodes: Subject(format!("{prefix}.nodes").into()),
             emit: Subject(format!("{prefix}.emit").into()),
             buckets: (0..buckets).map(|bucket| Subject(format!("{prefix}.room.{bucket}").into())).collect(),
         }
@@ -145,6 +147,11 @@ impl Subjects {
     /// Heartbeats, joining and leaving nodes, fence requests: every node listens.
     pub fn control(&self) -> &Subject {
         &self.control
+    }
+
+    /// Requests to all nodes, and broadcasts that all of them have to answer: every node listens.
+    pub fn nodes(&self) -> &Subject {
+        &self.nodes
     }
 
     /// What external processes ask for, in JSON: every node listens.
