@@ -320,3 +320,7 @@ fn wake(mut state: MutexGuard<'_, State>) {
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;
