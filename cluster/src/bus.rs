@@ -3,10 +3,12 @@
 //! Used by nodes and emitters. A bus is called from actors, so nothing here waits: what cannot be sent is refused or dropped,
 //! and counted.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use crate::subject::Subject;
+use crate::subject::{Subject, token_or_digest};
 
 /// A connection to the others. Whoever makes one gets the [`BusEvents`] with it.
 ///
@@ -25,6 +27,14 @@ pub trait Bus: Send + Sync + 'static {
 
     /// Unsubscribes, without waiting. A message that is on its way may still come.
     fn unsubscribe(&self, subject: Subject);
+
+    /// Subscribes as a member of a queue group, without waiting: of each message on `subject`, one member of the group gets
+    /// one copy. Members go by any name. Has nothing to do with a plain subscription of the same subject: with both, a
+    /// message can come twice, and [`Received::is_queue`] tells which is which.
+    fn subscribe_queue(&self, subject: Subject, group: &str);
+
+    /// Ends [`subscribe_queue`](Self::subscribe_queue) with the same arguments, without waiting.
+    fn unsubscribe_queue(&self, subject: Subject, group: &str);
 
     /// The largest body that is taken now.
     fn max_payload(&self) -> usize;
@@ -93,11 +103,30 @@ pub enum BusEvent {
     Unsent(u64),
 }
 
+/// What is subscribed: a subject, plainly or as a member of a queue group.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Subscription {
+    pub(crate) subject: Subject,
+    pub(crate) group: Option<Arc<str>>,
+}
+
+impl Subscription {
+    pub(crate) fn plain(subject: Subject) -> Self {
+        Self { subject, group: None }
+    }
+
+    pub(crate) fn queue(subject: Subject, group: &str) -> Self {
+        Self { subject, group: Some(token_or_digest(group).into()) }
+    }
+}
+
 /// A message that came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
     /// The subscription it came for.
     pub subject: Subject,
+    /// Whether that is one of a queue group: then no other member of the group got this message.
+    pub is_queue: bool,
     /// Where an answer is expected, as the sender wrote it: see [`Subject::reply`].
     pub reply: Option<String>,
     /// What it says.

@@ -162,10 +162,7 @@ impl Subjects {
     /// What is for the sockets of a namespace: every node that has the namespace listens. A name too long for a token is
     /// hashed: nobody but nodes needs to find this subject.
     pub fn namespace(&self, namespace: &str) -> Subject {
-        match token(namespace) {
-            Ok(token) => self.under("namespace", &token),
-            Err(_) => self.under("namespace", &format!("~~{}", digest(namespace, ""))),
-        }
+        self.under("namespace", &token_or_digest(namespace))
     }
 
     /// The bucket of a room: nodes with a room of that bucket listen.
@@ -220,6 +217,11 @@ pub fn token(name: &str) -> Result<String, NameTooLong> {
         return Err(NameTooLong(name.len()));
     };
     if token.len() <= MAX_TOKEN { Ok(token) } else { Err(NameTooLong(name.len())) }
+}
+
+/// The same, with `~~` and a hash for a name that is too long: where nobody but nodes needs to find it.
+pub(crate) fn token_or_digest(name: &str) -> String {
+    token(name).unwrap_or_else(|_| format!("~~{}", digest(name, "")))
 }
 
 fn is_plain(name: &str) -> bool {

@@ -4,7 +4,9 @@
 //! is away, and sends what is long out of date when it is back. So a queue of our own, bounded in messages, bytes and age, stands before it, and
 //! one task moves what is in it. Nothing outside this folder may know `async_nats`.
 
+mod intake;
 mod options;
+mod order;
 mod queue;
 mod state;
 mod writer;
@@ -18,9 +20,10 @@ use tokio::task::JoinHandle;
 
 pub use options::{Credentials, NatsOptions};
 
-use crate::bus::{Bus, BusEvents, Publish, PublishError};
+use crate::bus::{Bus, BusEvents, Publish, PublishError, Subscription};
 use crate::inbound::Inbound;
 use crate::subject::Subject;
+use intake::Intake;
 use queue::Queue;
 use state::Reported;
 
@@ -41,12 +44,13 @@ pub enum ConnectError {
 
 /// A connection to NATS. It reconnects by itself, for ever, to any server of the cluster; it ends when it is dropped.
 ///
-/// Order is kept per subject: messages of two subscriptions may come in another order than they were sent.
+/// What one node publishes comes in the order in which it was published, on whatever subjects; see
+/// [`peek_order`](crate::codec::peek_order). Other messages keep their order per publisher and subject.
 #[derive(Debug)]
 pub struct NatsBus {
     client: Client,
     queue: Arc<Queue>,
-    tasks: [JoinHandle<()>; 2],
+    tasks: [JoinHandle<()>; 3],
 }
 
 impl NatsBus {
@@ -69,11 +73,13 @@ impl NatsBus {
                 std::future::ready(())
             }
         };
+        let intake = Arc::new(Intake::new(options.subscription_capacity.max(1)));
         let servers = options.servers.clone();
         let client = options.into_client_options()?.event_callback(on_event).connect(servers).await?;
         reported.connection(true);
         let tasks = [
-            tokio::spawn(writer::run(client.clone(), queue.clone(), reported.clone())),
+            tokio::spawn(writer::run(client.clone(), queue.clone(), intake.clone(), reported.clone())),
+            tokio::spawn(intake::run(intake, reported.clone())),
             tokio::spawn(watch(client.clone(), reported)),
         ];
         Ok((Self { client, queue, tasks }, events))
@@ -110,11 +116,19 @@ impl Bus for NatsBus {
     }
 
     fn subscribe(&self, subject: Subject) {
-        self.queue.want(subject, true);
+        self.queue.want(Subscription::plain(subject), true);
     }
 
     fn unsubscribe(&self, subject: Subject) {
-        self.queue.want(subject, false);
+        self.queue.want(Subscription::plain(subject), false);
+    }
+
+    fn subscribe_queue(&self, subject: Subject, group: &str) {
+        self.queue.want(Subscription::queue(subject, group), true);
+    }
+
+    fn unsubscribe_queue(&self, subject: Subject, group: &str) {
+        self.queue.want(Subscription::queue(subject, group), false);
     }
 
     fn max_payload(&self) -> usize {

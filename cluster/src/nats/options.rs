@@ -63,6 +63,9 @@ pub struct NatsOptions {
     pub max_queued_bytes: usize,
     /// A message that waited longer is dropped. Default 5 s.
     pub max_queued_age: Duration,
+    /// The most messages of one subscription that wait to be taken out of the client; what is above is lost, and told.
+    /// Default 65,536.
+    pub subscription_capacity: usize,
     /// The most events that wait for the reader; what is above is lost, and counted. Default 65,536.
     pub inbound_capacity: usize,
 }
@@ -81,6 +84,7 @@ impl NatsOptions {
             max_queued: 65_536,
             max_queued_bytes: 64 << 20,
             max_queued_age: Duration::from_secs(5),
+            subscription_capacity: 65_536,
             inbound_capacity: 65_536,
         }
     }
@@ -101,6 +105,7 @@ impl NatsOptions {
             .require_tls(self.require_tls)
             // What is in the client when the connection breaks is sent late or never; our queue knows better.
             .client_capacity(128)
+            .subscription_capacity(self.subscription_capacity.max(1))
             .reconnect_delay_callback(|attempts| reconnect_delay(attempts, random_bytes::<1>()[0]));
         for file in self.root_certificates {
             options = options.add_root_certificates(file);

@@ -1,5 +1,6 @@
 //! The bus against real NATS servers: one, stopped and started again, two as a cluster, with a token.
 
+mod order;
 mod server;
 
 use std::sync::Arc;
