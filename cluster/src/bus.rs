@@ -4,10 +4,13 @@
 //! and counted.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
+use crate::request::PendingReply;
 use crate::subject::{Subject, token_or_digest};
 
 /// A connection to the others. Whoever makes one gets the [`BusEvents`] with it.
@@ -36,11 +39,22 @@ pub trait Bus: Send + Sync + 'static {
     /// Ends [`subscribe_queue`](Self::subscribe_queue) with the same arguments, without waiting.
     fn unsubscribe_queue(&self, subject: Subject, group: &str);
 
+    /// Publishes with a reply subject of its own, without waiting: the answer is waited for with
+    /// [`PendingReply::within`]. In order with what [`publish`](Self::publish) publishes.
+    ///
+    /// # Errors
+    /// When it is certain that the request will not be sent.
+    fn request(&self, subject: Subject, body: Bytes) -> Result<PendingReply, PublishError>;
+
     /// The largest body that is taken now.
     fn max_payload(&self) -> usize;
 
     /// Whether others can be reached now, as far as is known.
     fn is_connected(&self) -> bool;
+
+    /// Takes nothing more, and sends what waits: whether that was possible within `timeout`. Subscriptions go on until the
+    /// bus is dropped.
+    fn close(&self, timeout: Duration) -> BoxFuture<'_, bool>;
 }
 
 /// What is to be published.
@@ -48,7 +62,7 @@ pub trait Bus: Send + Sync + 'static {
 pub struct Publish {
     /// Where.
     pub subject: Subject,
-    /// Where an answer is expected, if one is.
+    /// Where an answer is expected, if one is. To be told that nobody listens, use [`Bus::request`].
     pub reply: Option<Subject>,
     /// What.
     pub body: Bytes,
@@ -127,7 +141,8 @@ pub struct Received {
     pub subject: Subject,
     /// Whether that is one of a queue group: then no other member of the group got this message.
     pub is_queue: bool,
-    /// Where an answer is expected, as the sender wrote it: see [`Subject::reply`].
+    /// Where an answer is expected, as the sender wrote it: see
+    /// [`Subjects::reply`](crate::subject::Subjects::reply).
     pub reply: Option<String>,
     /// What it says.
     pub body: Bytes,

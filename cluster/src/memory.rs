@@ -4,9 +4,14 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
 
 use crate::bus::{Bus, BusEvent, BusEvents, Publish, PublishError, Received, Subscription};
 use crate::inbound::Inbound;
+use crate::request::{PendingReply, RequestError, Requests};
 use crate::subject::Subject;
 
 /// What every NATS server takes unless configured otherwise.
@@ -33,17 +38,23 @@ struct Members {
 struct Member {
     inbound: Inbound,
     subscriptions: HashSet<Subscription>,
+    requests: Arc<Requests>,
     is_connected: bool,
+    is_closed: bool,
 }
 
 impl Members {
-    fn deliver(&mut self, received: &Received) {
+    /// Whether anybody got it.
+    fn deliver(&mut self, received: &Received) -> bool {
+        let mut is_heard = false;
         let mut groups = HashSet::new();
         for member in self.buses.values().filter(|member| member.is_connected) {
+            is_heard |= member.requests.answer(received.subject.as_str(), Ok(received.body.clone()));
             for subscription in &member.subscriptions {
                 if subscription.subject == received.subject {
+                    is_heard = true;
                     match subscription.group {
-                        None => _ = member.inbound.tell(BusEvent::Message(received.clone())),
+                        None => member.inbound.tell(BusEvent::Message(received.clone())),
                         Some(_) => _ = groups.insert(subscription.clone()),
                     }
                 }
@@ -52,6 +63,7 @@ impl Members {
         for group in groups {
             self.deliver_to_one(group, received);
         }
+        is_heard
     }
 
     /// The next member after the one whose turn it was.
@@ -81,8 +93,16 @@ impl MemoryHub {
         let mut members = self.lock();
         let id = members.next;
         members.next += 1;
-        members.buses.insert(id, Member { inbound, subscriptions: HashSet::new(), is_connected: true });
-        (MemoryBus { hub: self.clone(), id }, events)
+        let requests = Arc::new(Requests::new("_INBOX"));
+        let member = Member {
+            inbound,
+            subscriptions: HashSet::new(),
+            requests: requests.clone(),
+            is_connected: true,
+            is_closed: false,
+        };
+        members.buses.insert(id, member);
+        (MemoryBus { hub: self.clone(), id, requests }, events)
     }
 
     fn lock(&self) -> MutexGuard<'_, Members> {
@@ -96,6 +116,7 @@ impl MemoryHub {
 pub struct MemoryBus {
     hub: MemoryHub,
     id: u64,
+    requests: Arc<Requests>,
 }
 
 impl MemoryBus {
@@ -108,6 +129,27 @@ impl MemoryBus {
                 member.inbound.tell(event);
             }
         });
+    }
+
+    /// Whether anybody got it.
+    fn deliver(&self, message: Publish) -> Result<bool, PublishError> {
+        let size = message.body.len();
+        if size > MAX_PAYLOAD {
+            return Err(PublishError::TooLarge { size, limit: MAX_PAYLOAD });
+        }
+        let mut members = self.hub.lock();
+        match members.buses.get(&self.id) {
+            Some(member) if member.is_closed => return Err(PublishError::Closed),
+            Some(member) if member.is_connected => {}
+            _ => return Err(PublishError::Full),
+        }
+        let reply = message.reply.map(|reply| reply.as_str().to_owned());
+        Ok(members.deliver(&Received {
+            subject: message.subject,
+            is_queue: false,
+            reply,
+            body: message.body,
+        }))
     }
 
     fn want(&self, subscription: Subscription, is_wanted: bool) {
@@ -129,17 +171,15 @@ impl MemoryBus {
 
 impl Bus for MemoryBus {
     fn publish(&self, message: Publish) -> Result<(), PublishError> {
-        let size = message.body.len();
-        if size > MAX_PAYLOAD {
-            return Err(PublishError::TooLarge { size, limit: MAX_PAYLOAD });
+        self.deliver(message).map(|_| ())
+    }
+
+    fn request(&self, subject: Subject, body: Bytes) -> Result<PendingReply, PublishError> {
+        let (reply, pending) = self.requests.begin();
+        if !self.deliver(Publish { subject, reply: Some(reply.clone()), body })? {
+            self.requests.answer(reply.as_str(), Err(RequestError::NoResponders));
         }
-        let mut members = self.hub.lock();
-        if !members.buses.get(&self.id).is_some_and(|member| member.is_connected) {
-            return Err(PublishError::Full);
-        }
-        let reply = message.reply.map(|reply| reply.as_str().to_owned());
-        members.deliver(&Received { subject: message.subject, is_queue: false, reply, body: message.body });
-        Ok(())
+        Ok(pending)
     }
 
     fn subscribe(&self, subject: Subject) {
@@ -165,18 +205,22 @@ impl Bus for MemoryBus {
     fn is_connected(&self) -> bool {
         self.hub.lock().buses.get(&self.id).is_some_and(|member| member.is_connected)
     }
+
+    fn close(&self, _timeout: Duration) -> BoxFuture<'_, bool> {
+        self.with(|member| member.is_closed = true);
+        Box::pin(std::future::ready(true))
+    }
 }
 
 impl Drop for MemoryBus {
     fn drop(&mut self) {
         self.hub.lock().leave(self.id);
+        self.requests.close();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
     use crate::subject::Subjects;
 
@@ -257,6 +301,35 @@ mod tests {
         assert_eq!(count(&mut buses), [(0, 6), (0, 0), (6, 0)]);
         buses.pop();
         assert_eq!(count(&mut buses), [(0, 6), (0, 0)], "nobody of the group is there");
+    }
+
+    #[tokio::test]
+    async fn a_request_is_answered_once_or_nobody_is_there() {
+        let subjects = Subjects::default();
+        let (hub, subject) = (MemoryHub::default(), subjects.emit());
+        let (one, mut of_one) = hub.connect();
+        let (two, mut of_two) = hub.connect();
+        let ask = |text: &'static str| one.request(subject.clone(), Bytes::from_static(text.as_bytes()));
+        let nobody = ask("nobody").expect("sent").within(Duration::from_secs(5)).await;
+        assert_eq!(nobody, Err(RequestError::NoResponders));
+        two.subscribe_queue(subject.clone(), "nodes");
+        let pending = ask("somebody").expect("sent");
+        assert_eq!(received(&mut of_two), Some(BusEvent::Connected));
+        let Some(BusEvent::Message(Received { reply: Some(reply), .. })) = received(&mut of_two) else {
+            panic!("no request");
+        };
+        let reply = subjects.reply(&reply).expect("an inbox");
+        for answer in ["first", "second"] {
+            assert_eq!(publish(&two, &reply, answer), Ok(()));
+        }
+        assert_eq!(pending.within(Duration::from_secs(5)).await, Ok(Bytes::from_static(b"first")));
+        assert_eq!(received(&mut of_one), Some(BusEvent::Connected));
+        assert_eq!(received(&mut of_one), None, "answers are no events");
+        let pending = ask("nobody waits").expect("sent");
+        assert!(one.close(Duration::ZERO).await);
+        assert_eq!(ask("closed").err(), Some(PublishError::Closed));
+        drop(one);
+        assert_eq!(pending.within(Duration::from_secs(5)).await, Err(RequestError::Closed));
     }
 
     #[test]

@@ -13,13 +13,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
-use async_nats::{Message, SubscribeError, Subscriber};
+use async_nats::{Message, StatusCode, SubscribeError, Subscriber};
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::sync::Notify;
 
 use super::order::{Batches, Numbered};
 use super::state::Reported;
 use crate::bus::{Received, Subscription};
+use crate::request::{RequestError, Requests};
 
 /// The subscriptions, and which of them may have something.
 #[derive(Debug)]
@@ -145,12 +147,16 @@ impl Open {
 
 /// Hands on what comes until the task is aborted. The budget of the runtime would hide messages that are there, so it does
 /// without, and lets others run between rounds.
-pub(super) async fn run(intake: Arc<Intake>, reported: Arc<Reported>) {
+pub(super) async fn run(intake: Arc<Intake>, requests: Arc<Requests>, reported: Arc<Reported>) {
+    let inbox = Subscription::plain(requests.subscription());
     tokio::task::unconstrained(async {
         let mut batches = Batches::default();
         loop {
-            intake.round(&mut |subscription, message| {
-                batches.push(Numbered::new(received(subscription, message)));
+            intake.round(&mut |subscription, message| match message.status {
+                _ if *subscription == inbox => _ = requests.answer(&message.subject, answer(&message)),
+                // What the server itself says about a message of ours is not said by somebody else.
+                Some(StatusCode::NO_RESPONDERS) => {}
+                _ => batches.push(Numbered::new(received(subscription, message))),
             });
             let settled = batches.settle();
             let is_handing_on = !settled.is_empty();
@@ -173,6 +179,13 @@ fn received(subscription: &Subscription, message: Message) -> Received {
         is_queue: subscription.group.is_some(),
         reply: message.reply.map(|reply| reply.as_str().to_owned()),
         body: message.payload,
+    }
+}
+
+fn answer(message: &Message) -> Result<Bytes, RequestError> {
+    match message.status {
+        Some(StatusCode::NO_RESPONDERS) => Err(RequestError::NoResponders),
+        _ => Ok(message.payload.clone()),
     }
 }
 
