@@ -3,10 +3,15 @@
 //! Used by nodes and emitters. A bus is called from actors, so nothing here waits: what cannot be sent is refused or dropped,
 //! and counted.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
-use crate::subject::Subject;
+use crate::request::PendingReply;
+use crate::subject::{Subject, token_or_digest};
 
 /// A connection to the others. Whoever makes one gets the [`BusEvents`] with it.
 ///
@@ -26,11 +31,30 @@ pub trait Bus: Send + Sync + 'static {
     /// Unsubscribes, without waiting. A message that is on its way may still come.
     fn unsubscribe(&self, subject: Subject);
 
+    /// Subscribes as a member of a queue group, without waiting: of each message on `subject`, one member of the group gets
+    /// one copy. Members go by any name. Has nothing to do with a plain subscription of the same subject: with both, a
+    /// message can come twice, and [`Received::is_queue`] tells which is which.
+    fn subscribe_queue(&self, subject: Subject, group: &str);
+
+    /// Ends [`subscribe_queue`](Self::subscribe_queue) with the same arguments, without waiting.
+    fn unsubscribe_queue(&self, subject: Subject, group: &str);
+
+    /// Publishes with a reply subject of its own, without waiting: the answer is waited for with
+    /// [`PendingReply::within`]. In order with what [`publish`](Self::publish) publishes.
+    ///
+    /// # Errors
+    /// When it is certain that the request will not be sent.
+    fn request(&self, subject: Subject, body: Bytes) -> Result<PendingReply, PublishError>;
+
     /// The largest body that is taken now.
     fn max_payload(&self) -> usize;
 
     /// Whether others can be reached now, as far as is known.
     fn is_connected(&self) -> bool;
+
+    /// Takes nothing more, and sends what waits: whether that was possible within `timeout`. Subscriptions go on until the
+    /// bus is dropped.
+    fn close(&self, timeout: Duration) -> BoxFuture<'_, bool>;
 }
 
 /// What is to be published.
@@ -38,7 +62,7 @@ pub trait Bus: Send + Sync + 'static {
 pub struct Publish {
     /// Where.
     pub subject: Subject,
-    /// Where an answer is expected, if one is.
+    /// Where an answer is expected, if one is. To be told that nobody listens, use [`Bus::request`].
     pub reply: Option<Subject>,
     /// What.
     pub body: Bytes,
@@ -93,12 +117,32 @@ pub enum BusEvent {
     Unsent(u64),
 }
 
+/// What is subscribed: a subject, plainly or as a member of a queue group.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Subscription {
+    pub(crate) subject: Subject,
+    pub(crate) group: Option<Arc<str>>,
+}
+
+impl Subscription {
+    pub(crate) fn plain(subject: Subject) -> Self {
+        Self { subject, group: None }
+    }
+
+    pub(crate) fn queue(subject: Subject, group: &str) -> Self {
+        Self { subject, group: Some(token_or_digest(group).into()) }
+    }
+}
+
 /// A message that came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
     /// The subscription it came for.
     pub subject: Subject,
-    /// Where an answer is expected, as the sender wrote it: see [`Subject::reply`].
+    /// Whether that is one of a queue group: then no other member of the group got this message.
+    pub is_queue: bool,
+    /// Where an answer is expected, as the sender wrote it: see
+    /// [`Subjects::reply`](crate::subject::Subjects::reply).
     pub reply: Option<String>,
     /// What it says.
     pub body: Bytes,

@@ -3,6 +3,8 @@
 //! Used by workers, cron jobs and other services. Writes the JSON of [`external`](crate::external) to the emit subject, nothing
 //! else: what the Emitter does, any NATS client can do.
 
+mod confirmed;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +15,11 @@ use serde_json::value::{RawValue, to_raw_value};
 use crate::bus::{Bus, Publish, PublishError};
 use crate::external::{Action, Event, External, ExternalError, ExternalLimits};
 use crate::message::Target;
+#[cfg(feature = "nats")]
 use crate::nats::{ConnectError, NatsBus, NatsOptions};
 use crate::subject::Subjects;
+
+pub use confirmed::{ConfirmError, Confirmed};
 
 /// Why something was not sent.
 #[derive(Debug, thiserror::Error)]
@@ -34,23 +39,33 @@ pub enum EmitError {
 /// Sends events to the sockets of a cluster, and moves them between rooms. Immutable: [`to`](Self::to) and its like return
 /// another one, so one Emitter serves a whole program. Cheap to clone.
 ///
-/// `Ok` means that it was handed to the connection; a call never waits. Messages of one Emitter arrive in their order.
+/// `Ok` means that it was handed to the connection; a call never waits. [`confirmed`](Self::confirmed) waits, and tells what
+/// became of it. Messages of one Emitter arrive in their order.
 ///
 /// ```no_run
+/// # #[cfg(feature = "nats")]
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// use socketio_cluster::{Emitter, NatsOptions};
+/// use std::time::Duration;
 ///
-/// let emitter = Emitter::connect(NatsOptions::new(["nats://127.0.0.1:4222"])).await?;
-/// emitter.to("my room").emit("my event", &[serde_json::json!({ "foo": "bar" })])?;
+/// use serde_json::json;
+/// use socketio_cluster::Emitter;
+///
+/// let emitter = Emitter::connect("nats://127.0.0.1:4222").await?;
+/// emitter.to("my room").emit("my event", &[json!({ "foo": "bar" })])?;
 /// emitter.of("/chat").to("lobby").except("muted").disconnect(false)?;
-/// emitter.close(std::time::Duration::from_secs(5)).await; // before a short-lived process ends
+///
+/// let receipt = emitter.to("my room").confirmed(Duration::from_secs(5)).emit("my event", &[1]).await?;
+/// println!("{} sockets on {} nodes", receipt.sockets, receipt.nodes);
+///
+/// emitter.close(Duration::from_secs(5)).await; // before a short-lived process ends
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone)]
 pub struct Emitter {
     bus: Arc<dyn Bus>,
-    nats: Option<Arc<NatsBus>>,
+    /// Nobody else uses the bus.
+    owns_bus: bool,
     subjects: Arc<Subjects>,
     limits: ExternalLimits,
     target: Target,
@@ -61,27 +76,31 @@ impl Emitter {
     /// Connects to NATS, with the default prefix.
     ///
     /// # Errors
-    /// When no server can be reached or lets us in.
-    pub async fn connect(options: NatsOptions) -> Result<Self, ConnectError> {
+    /// Those of [`NatsBus::connect`].
+    #[cfg(feature = "nats")]
+    pub async fn connect(options: impl Into<NatsOptions>) -> Result<Self, ConnectError> {
         Self::connect_under(options, Subjects::default()).await
     }
 
     /// Connects to NATS; `subjects` have the prefix of the cluster.
     ///
     /// # Errors
-    /// When no server can be reached or lets us in.
-    pub async fn connect_under(options: NatsOptions, subjects: Subjects) -> Result<Self, ConnectError> {
+    /// Those of [`NatsBus::connect`].
+    #[cfg(feature = "nats")]
+    pub async fn connect_under(
+        options: impl Into<NatsOptions>,
+        subjects: Subjects,
+    ) -> Result<Self, ConnectError> {
         // What the bus tells is for nodes; when nobody listens it forgets it.
         let (bus, _) = NatsBus::connect(options).await?;
-        let bus = Arc::new(bus);
-        Ok(Self { nats: Some(bus.clone()), ..Self::new(bus, subjects) })
+        Ok(Self { owns_bus: true, ..Self::new(Arc::new(bus), subjects) })
     }
 
     /// Emits over a bus that is there already.
     pub fn new(bus: Arc<dyn Bus>, subjects: Subjects) -> Self {
         let target = Target { namespace: "/".into(), ..Target::default() };
         let subjects = Arc::new(subjects);
-        Self { bus, nats: None, subjects, limits: ExternalLimits::default(), target, volatile: false }
+        Self { bus, owns_bus: false, subjects, limits: ExternalLimits::default(), target, volatile: false }
     }
 
     /// The same with other limits. Nodes have their own.
@@ -118,6 +137,11 @@ impl Emitter {
         Self { volatile: true, ..self.clone() }
     }
 
+    /// The same with an answer: each call waits at most `timeout` for the cluster to say what became of it.
+    pub fn confirmed(&self, timeout: Duration) -> Confirmed {
+        Confirmed { emitter: self.clone(), timeout }
+    }
+
     /// Sends an event with these arguments.
     ///
     /// # Errors
@@ -136,13 +160,7 @@ impl Emitter {
         arguments: &[T],
         attachments: &[Bytes],
     ) -> Result<(), EmitError> {
-        let data: Result<Vec<Box<RawValue>>, _> = arguments.iter().map(to_raw_value).collect();
-        self.send(Action::Emit(Event {
-            name: event.to_owned(),
-            data: data.map_err(EmitError::Argument)?,
-            attachments: attachments.to_vec(),
-            volatile: self.volatile,
-        }))
+        self.publish(&self.event(event, arguments, attachments)?)
     }
 
     /// The sockets join these rooms.
@@ -150,7 +168,7 @@ impl Emitter {
     /// # Errors
     /// When it is refused or cannot be sent now.
     pub fn join(&self, rooms: &[&str]) -> Result<(), EmitError> {
-        self.send(Action::Join(rooms.iter().map(|room| (*room).into()).collect()))
+        self.publish(&self.joining(rooms))
     }
 
     /// The sockets leave these rooms.
@@ -158,7 +176,7 @@ impl Emitter {
     /// # Errors
     /// When it is refused or cannot be sent now.
     pub fn leave(&self, rooms: &[&str]) -> Result<(), EmitError> {
-        self.send(Action::Leave(rooms.iter().map(|room| (*room).into()).collect()))
+        self.publish(&self.leaving(rooms))
     }
 
     /// The sockets leave the namespace; with `close` their connections end, too. Without any room: all of the namespace.
@@ -166,7 +184,7 @@ impl Emitter {
     /// # Errors
     /// When it is refused or cannot be sent now.
     pub fn disconnect(&self, close: bool) -> Result<(), EmitError> {
-        self.send(Action::Disconnect { close })
+        self.publish(&self.disconnecting(close))
     }
 
     /// Every member leaves the room, whatever was given to [`to`](Self::to).
@@ -174,22 +192,50 @@ impl Emitter {
     /// # Errors
     /// When it is refused or cannot be sent now.
     pub fn close_room(&self, room: &str) -> Result<(), EmitError> {
-        let target =
-            Target { namespace: self.target.namespace.clone(), rooms: vec![room.into()], except: vec![] };
-        self.publish(&External { target, action: Action::CloseRoom })
+        self.publish(&self.closing(room))
     }
 
     /// Sends what waits, and takes nothing more: whether that was possible within `timeout`. Only for an Emitter that made its
     /// own connection; otherwise close that.
     pub async fn close(&self, timeout: Duration) -> bool {
-        match &self.nats {
-            Some(nats) => nats.close(timeout).await,
-            None => true,
-        }
+        !self.owns_bus || self.bus.close(timeout).await
     }
 
-    fn send(&self, action: Action) -> Result<(), EmitError> {
-        self.publish(&External { target: self.target.clone(), action })
+    fn event<T: Serialize>(
+        &self,
+        name: &str,
+        arguments: &[T],
+        attachments: &[Bytes],
+    ) -> Result<External, EmitError> {
+        let data: Result<Vec<Box<RawValue>>, _> = arguments.iter().map(to_raw_value).collect();
+        Ok(self.external(Action::Emit(Event {
+            name: name.to_owned(),
+            data: data.map_err(EmitError::Argument)?,
+            attachments: attachments.to_vec(),
+            volatile: self.volatile,
+        })))
+    }
+
+    fn joining(&self, rooms: &[&str]) -> External {
+        self.external(Action::Join(rooms.iter().map(|room| (*room).into()).collect()))
+    }
+
+    fn leaving(&self, rooms: &[&str]) -> External {
+        self.external(Action::Leave(rooms.iter().map(|room| (*room).into()).collect()))
+    }
+
+    fn disconnecting(&self, close: bool) -> External {
+        self.external(Action::Disconnect { close })
+    }
+
+    fn closing(&self, room: &str) -> External {
+        let namespace = self.target.namespace.clone();
+        let target = Target { namespace, rooms: vec![room.into()], except: vec![] };
+        External { target, action: Action::CloseRoom }
+    }
+
+    fn external(&self, action: Action) -> External {
+        External { target: self.target.clone(), action }
     }
 
     fn publish(&self, external: &External) -> Result<(), EmitError> {

@@ -5,6 +5,7 @@
 //! of a shell script will see. Event arguments stay the JSON they are. Pure.
 
 mod check;
+mod reply;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use serde_json::value::RawValue;
 use crate::message::Target;
 
 pub use check::is_reserved_event;
+pub use reply::{Receipt, Reply, ReplyError};
 
 /// Bounds of what is accepted. What is above one is refused.
 #[derive(Clone, Copy, Debug)]

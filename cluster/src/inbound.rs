@@ -21,27 +21,22 @@ impl Inbound {
         (Self { sender, lost: AtomicU64::new(0) }, receiver)
     }
 
-    /// Tells `event`, after what was lost before it. A message that finds no room is counted; false when nobody listens
-    /// any more.
-    pub(crate) fn tell(&self, event: BusEvent) -> bool {
+    /// Tells `event`, after what was lost before it. What finds no room is counted; what nobody listens to is
+    /// forgotten.
+    pub(crate) fn tell(&self, event: BusEvent) {
         let lost = self.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
             match self.sender.try_send(BusEvent::Lost(lost)) {
                 Ok(()) => {}
-                Err(TrySendError::Closed(_)) => return false,
+                Err(TrySendError::Closed(_)) => return,
                 Err(TrySendError::Full(_)) => {
                     self.lost.fetch_add(lost + 1, Ordering::Relaxed);
-                    return true;
+                    return;
                 }
             }
         }
-        match self.sender.try_send(event) {
-            Ok(()) => true,
-            Err(TrySendError::Closed(_)) => false,
-            Err(TrySendError::Full(_)) => {
-                self.lost.fetch_add(1, Ordering::Relaxed);
-                true
-            }
+        if let Err(TrySendError::Full(_)) = self.sender.try_send(event) {
+            self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

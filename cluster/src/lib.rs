@@ -20,6 +20,7 @@
 //! | module | what lives there |
 //! |---|---|
 //! | [`bus`] | what carries messages, whatever it is |
+//! | [`request`] | a request to whoever listens, and its one answer |
 //! | [`memory`] | several nodes in one process |
 //! | [`nats`] | the real one |
 //! | [`scatter`] | a request to many nodes, and who did not answer |
@@ -49,8 +50,11 @@ pub mod interest;
 pub mod bus;
 mod inbound;
 
+pub mod request;
+
 pub mod memory;
 
+#[cfg(feature = "nats")]
 pub mod nats;
 
 pub mod scatter;
@@ -60,4 +64,5 @@ pub mod fence;
 pub mod emitter;
 
 pub use emitter::Emitter;
-pub use nats::{Credentials, NatsBus, NatsOptions};
+#[cfg(feature = "nats")]
+pub use nats::{Credentials, NatsBus, NatsOptions, Secret};

@@ -31,28 +31,29 @@ pub const MAX_TOKEN: usize = 1024;
 /// The longest reply subject that is answered, in bytes.
 pub const MAX_REPLY: usize = 512;
 
-/// A subject without wildcards that NATS takes. Only this module makes them; cheap to clone.
+/// A subject that NATS takes, without wildcards (but for those of inboxes, which do not leave this crate). Only this module makes them; cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Subject(Arc<str>);
 
 impl Subject {
-    /// The subject of somebody's reply, as it came with a message.
-    ///
-    /// # Errors
-    /// When NATS would not take it for publishing, or when it is longer than [`MAX_REPLY`].
-    pub fn reply(subject: &str) -> Result<Self, InvalidSubject> {
-        let is_token = |token: &str| {
-            !token.is_empty() && !token.bytes().any(|byte| byte <= b' ' || matches!(byte, b'*' | b'>' | 0x7f))
-        };
-        if subject.len() <= MAX_REPLY && subject.split('.').all(is_token) {
-            Ok(Self(subject.into()))
-        } else {
-            Err(InvalidSubject)
-        }
+    /// For a subscription only: everything that has one token more.
+    #[cfg(any(feature = "nats", test))]
+    pub(crate) fn all_under(inbox: &str) -> Self {
+        Self(format!("{inbox}.*").into())
+    }
+
+    pub(crate) fn under_inbox(inbox: &str, request: u64) -> Self {
+        Self(format!("{inbox}.{request}").into())
     }
 
     /// The subject as NATS sees it.
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::borrow::Borrow<str> for Subject {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }
@@ -71,7 +72,7 @@ impl fmt::Debug for Subject {
 
 /// A reply subject that cannot be answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a subject that can be published to")]
+#[error("not a subject that can be answered")]
 pub struct InvalidSubject;
 
 /// Why a subject tree cannot be made.
@@ -114,7 +115,7 @@ impl Subjects {
     /// # Errors
     /// When the prefix is no sequence of plain tokens or the number of buckets is out of bounds.
     pub fn new(prefix: &str, buckets: u32) -> Result<Self, SubjectsError> {
-        if prefix.len() > MAX_PREFIX || !prefix.split('.').all(is_plain) {
+        if !is_prefix(prefix) {
             return Err(SubjectsError::Prefix);
         }
         if buckets == 0 || buckets > MAX_BUCKETS {
@@ -162,10 +163,7 @@ impl Subjects {
     /// What is for the sockets of a namespace: every node that has the namespace listens. A name too long for a token is
     /// hashed: nobody but nodes needs to find this subject.
     pub fn namespace(&self, namespace: &str) -> Subject {
-        match token(namespace) {
-            Ok(token) => self.under("namespace", &token),
-            Err(_) => self.under("namespace", &format!("~~{}", digest(namespace, ""))),
-        }
+        self.under("namespace", &token_or_digest(namespace))
     }
 
     /// The bucket of a room: nodes with a room of that bucket listen.
@@ -202,6 +200,30 @@ impl Subjects {
         Ok(Subject(format!("{}.event.{}.{}", self.prefix, token(namespace)?, token(event)?).into()))
     }
 
+    /// The subject of somebody's reply, as it came with a message. Nobody may have a node publish where nodes talk to each
+    /// other, or to what belongs to NATS itself.
+    ///
+    /// # Errors
+    /// When it is in this tree or begins with `$`, when NATS would not take it for publishing, or when it is longer than
+    /// [`MAX_REPLY`].
+    pub fn reply(&self, subject: &str) -> Result<Subject, InvalidSubject> {
+        let is_token = |token: &str| {
+            !token.is_empty() && !token.bytes().any(|byte| byte <= b' ' || matches!(byte, b'*' | b'>' | 0x7f))
+        };
+        let is_ours = match subject.strip_prefix(self.prefix()) {
+            Some(rest) => rest.is_empty() || rest.starts_with('.'),
+            None => false,
+        };
+        if subject.len() > MAX_REPLY
+            || is_ours
+            || subject.starts_with('$')
+            || !subject.split('.').all(is_token)
+        {
+            return Err(InvalidSubject);
+        }
+        Ok(Subject(subject.into()))
+    }
+
     fn under(&self, branch: &str, token: &str) -> Subject {
         Subject(format!("{}.{branch}.{token}", self.prefix).into())
     }
@@ -220,6 +242,16 @@ pub fn token(name: &str) -> Result<String, NameTooLong> {
         return Err(NameTooLong(name.len()));
     };
     if token.len() <= MAX_TOKEN { Ok(token) } else { Err(NameTooLong(name.len())) }
+}
+
+/// Whether it can stand before others: plain tokens with dots between them, not too long.
+pub(crate) fn is_prefix(text: &str) -> bool {
+    text.len() <= MAX_PREFIX && text.split('.').all(is_plain)
+}
+
+/// A [`token`], or `~~` and a hash for a name that is too long: where nobody but nodes needs to find it.
+pub(crate) fn token_or_digest(name: &str) -> String {
+    token(name).unwrap_or_else(|_| format!("~~{}", digest(name, "")))
 }
 
 fn is_plain(name: &str) -> bool {

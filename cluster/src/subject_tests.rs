@@ -103,10 +103,21 @@ fn prefixes_and_bucket_counts_are_checked() {
 }
 
 #[test]
-fn only_subjects_without_wildcards_are_answered() {
-    assert!(Subject::reply("_INBOX.abc.1").is_ok());
-    for reply in ["", "a..b", "a.", "*", "a.>", "a b", "a\r\nPUB x 0", &"r".repeat(MAX_REPLY + 1)] {
-        assert_eq!(Subject::reply(reply), Err(InvalidSubject), "{reply:?}");
+fn only_subjects_of_others_without_wildcards_are_answered() {
+    let subjects = Subjects::new("my.app", 4).expect("valid");
+    for reply in
+        ["_INBOX.abc.1", "_INBOX_emitter.räume", "my", "my.application.x", "sio.control", "a.$x", "My.app"]
+    {
+        assert_eq!(subjects.reply(reply).as_ref().map(Subject::as_str), Ok(reply));
+    }
+    let long = "r".repeat(MAX_REPLY + 1);
+    for reply in ["", "a..b", "a.", ".a", "*", "a.>", "a.b*", "a b", "a\r\nPUB x 0", "a\0", "\u{7f}", &long] {
+        assert_eq!(subjects.reply(reply), Err(InvalidSubject), "{reply:?}");
+    }
+    for reply in
+        ["my.app", "my.app.control", "my.app.node.abcdefgh", "my.app.x", "$SYS.REQ", "$JS.API.x", "$"]
+    {
+        assert_eq!(subjects.reply(reply), Err(InvalidSubject), "{reply:?}");
     }
 }
 
@@ -114,6 +125,18 @@ proptest! {
     #[test]
     fn any_name_makes_plain_subjects(namespace in any::<String>(), name in any::<String>()) {
         check_names(&namespace, &name);
+    }
+
+    /// Whatever is answered is one line for NATS, and nobody's but the sender's.
+    #[test]
+    fn no_reply_subject_leads_into_the_tree(reply in "(sio|\\$SYS|_INBOX|)[.a*> \r\n\t~é$]{0,12}") {
+        let subjects = Subjects::default();
+        if let Ok(subject) = subjects.reply(&reply) {
+            prop_assert_eq!(subject.as_str(), &reply);
+            prop_assert!(reply != "sio" && !reply.starts_with("sio.") && !reply.starts_with('$'));
+            prop_assert!(!reply.contains(|c: char| c.is_ascii_whitespace() || c == '*' || c == '>'));
+            prop_assert!(reply.split('.').all(|token| !token.is_empty()));
+        }
     }
 
     #[test]

@@ -2,14 +2,13 @@
 //!
 //! Filled by the bus's callers, emptied by the [`writer`](super::writer).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use crate::bus::{Publish, PublishError};
-use crate::subject::Subject;
+use crate::bus::{Publish, PublishError, Subscription};
 
 /// Bounds of a [`Queue`].
 #[derive(Clone, Copy, Debug)]
@@ -23,15 +22,15 @@ pub(super) struct QueueLimits {
 #[derive(Debug)]
 pub(super) enum Operation {
     Publish(Publish),
-    Subscribe(Subject),
-    Unsubscribe(Subject),
+    Subscribe(Subscription),
+    Unsubscribe(Subscription),
 }
 
 #[derive(Debug)]
 enum Entry {
     Publish(Publish, Instant),
     /// Make it as it is wanted by then.
-    Subscription(Subject),
+    Subscription(Subscription),
 }
 
 #[derive(Debug, Default)]
@@ -39,10 +38,10 @@ struct Waiting {
     entries: VecDeque<Entry>,
     messages: usize,
     bytes: usize,
-    /// Subjects with a `Subscription` in the queue, and whether they are wanted.
-    changes: HashMap<Subject, bool>,
-    /// Subjects that the writer has subscribed.
-    subscribed: std::collections::HashSet<Subject>,
+    /// What has a `Subscription` in the queue, and whether it is wanted.
+    changes: HashMap<Subscription, bool>,
+    /// What the writer has subscribed.
+    subscribed: HashSet<Subscription>,
     /// Messages dropped for their age, not yet told.
     expired: u64,
     /// The writer works on an operation.
@@ -91,26 +90,26 @@ impl Queue {
             || (waiting.messages < self.limits.max_messages && waiting.bytes + size <= self.limits.max_bytes)
     }
 
-    /// The subject is to be subscribed, or not. One entry per subject waits at most, however often this changes.
-    pub(super) fn want(&self, subject: Subject, is_wanted: bool) {
+    /// It is to be subscribed, or not. One entry of each waits at most, however often this changes.
+    pub(super) fn want(&self, subscription: Subscription, is_wanted: bool) {
         let mut waiting = self.lock();
         if waiting.is_closed {
             return;
         }
-        let is_subscribed = waiting.subscribed.contains(&subject);
-        if waiting.changes.contains_key(&subject) {
+        let is_subscribed = waiting.subscribed.contains(&subscription);
+        if waiting.changes.contains_key(&subscription) {
             if is_wanted == is_subscribed && !is_wanted {
                 // Never subscribed and no longer wanted.
-                waiting.changes.remove(&subject);
+                waiting.changes.remove(&subscription);
                 waiting
                     .entries
-                    .retain(|entry| !matches!(entry, Entry::Subscription(other) if *other == subject));
+                    .retain(|entry| !matches!(entry, Entry::Subscription(other) if *other == subscription));
             } else {
-                waiting.changes.insert(subject, is_wanted);
+                waiting.changes.insert(subscription, is_wanted);
             }
         } else if is_wanted != is_subscribed {
-            waiting.changes.insert(subject.clone(), is_wanted);
-            waiting.entries.push_back(Entry::Subscription(subject));
+            waiting.changes.insert(subscription.clone(), is_wanted);
+            waiting.entries.push_back(Entry::Subscription(subscription));
         }
         drop(waiting);
         self.changed.notify_one();
@@ -176,12 +175,12 @@ impl Waiting {
                     self.bytes -= message.body.len();
                     return Some(Operation::Publish(message));
                 }
-                Entry::Subscription(subject) => match self.changes.remove(&subject) {
-                    Some(true) if self.subscribed.insert(subject.clone()) => {
-                        return Some(Operation::Subscribe(subject));
+                Entry::Subscription(subscription) => match self.changes.remove(&subscription) {
+                    Some(true) if self.subscribed.insert(subscription.clone()) => {
+                        return Some(Operation::Subscribe(subscription));
                     }
-                    Some(false) if self.subscribed.remove(&subject) => {
-                        return Some(Operation::Unsubscribe(subject));
+                    Some(false) if self.subscribed.remove(&subscription) => {
+                        return Some(Operation::Unsubscribe(subscription));
                     }
                     // It is as it is wanted.
                     _ => {}

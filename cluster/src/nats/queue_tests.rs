@@ -11,12 +11,16 @@ fn message(size: usize) -> Publish {
     Publish::new(Subjects::default().emit().clone(), Bytes::from(vec![0; size]))
 }
 
+fn control() -> Subscription {
+    Subscription::plain(Subjects::default().control().clone())
+}
+
 /// What waits, in short.
 fn drain(queue: &Queue) -> Vec<String> {
     let name = |operation| match operation {
         Operation::Publish(message) => message.body.len().to_string(),
-        Operation::Subscribe(subject) => format!("+{subject}"),
-        Operation::Unsubscribe(subject) => format!("-{subject}"),
+        Operation::Subscribe(subscription) => format!("+{}", subscription.subject),
+        Operation::Unsubscribe(subscription) => format!("-{}", subscription.subject),
     };
     std::iter::from_fn(|| queue.next(true).0).map(name).collect()
 }
@@ -26,9 +30,8 @@ const LONG: Duration = Duration::from_secs(60);
 #[test]
 fn keeps_order_and_bounds() {
     let queue = queue(3, 100, LONG);
-    let subjects = Subjects::default();
     assert_eq!(queue.publish(message(1)), Ok(()));
-    queue.want(subjects.control().clone(), true);
+    queue.want(control(), true);
     assert_eq!(queue.publish(message(99)), Ok(()));
     assert_eq!(queue.publish(message(1)), Err(PublishError::Full), "bytes");
     assert_eq!(queue.publish(message(0)), Ok(()));
@@ -44,7 +47,7 @@ fn keeps_order_and_bounds() {
 #[test]
 fn what_is_too_old_is_dropped_and_counted() {
     let queue = queue(2, 100, Duration::from_millis(20));
-    queue.want(Subjects::default().control().clone(), true);
+    queue.want(control(), true);
     assert_eq!(queue.publish(message(1)), Ok(()));
     assert_eq!(queue.publish(message(2)), Ok(()));
     assert_eq!(queue.publish(message(3)), Err(PublishError::Full));
@@ -59,24 +62,22 @@ fn what_is_too_old_is_dropped_and_counted() {
 #[test]
 fn a_subject_waits_once_however_often_it_changes() {
     let queue = queue(10, 100, LONG);
-    let subjects = Subjects::default();
-    let subject = subjects.control();
     for _ in 0..1000 {
-        queue.want(subject.clone(), true);
-        queue.want(subject.clone(), false);
+        queue.want(control(), true);
+        queue.want(control(), false);
     }
     assert!(drain(&queue).is_empty());
-    queue.want(subject.clone(), true);
-    queue.want(subject.clone(), true);
+    queue.want(control(), true);
+    queue.want(control(), true);
     assert_eq!(drain(&queue), ["+sio.control"]);
-    queue.want(subject.clone(), true);
+    queue.want(control(), true);
     assert!(drain(&queue).is_empty(), "is subscribed");
-    queue.want(subject.clone(), false);
-    queue.want(subject.clone(), true);
+    queue.want(control(), false);
+    queue.want(control(), true);
     assert!(drain(&queue).is_empty(), "still subscribed");
-    queue.want(subject.clone(), false);
-    queue.want(subject.clone(), true);
-    queue.want(subject.clone(), false);
+    queue.want(control(), false);
+    queue.want(control(), true);
+    queue.want(control(), false);
     assert_eq!(drain(&queue), ["-sio.control"]);
     assert_eq!(
         {

@@ -26,9 +26,8 @@ impl Reported {
         }
     }
 
-    /// False when nobody listens any more.
-    pub(super) fn message(&self, received: Received) -> bool {
-        self.inbound.tell(BusEvent::Message(received))
+    pub(super) fn message(&self, received: Received) {
+        self.inbound.tell(BusEvent::Message(received));
     }
 
     pub(super) fn unsent(&self, count: u64) {

@@ -1,5 +1,6 @@
 //! The bus against real NATS servers: one, stopped and started again, two as a cluster, with a token.
 
+mod order;
 mod server;
 
 use std::sync::Arc;
@@ -67,7 +68,7 @@ async fn messages_come_once_in_order_with_their_reply_subject() {
     for number in 0..5000_u32 {
         assert_eq!(message(&mut of_one).await.body[..], number.to_be_bytes());
     }
-    let reply = Subject::reply("_INBOX.x").expect("valid");
+    let reply = subjects.reply("_INBOX.x").expect("valid");
     let request = Publish { reply: Some(reply), ..Publish::new(subjects.control().clone(), Bytes::new()) };
     two.publish(request).expect("taken");
     assert_eq!(message(&mut of_one).await.reply.as_deref(), Some("_INBOX.x"));
@@ -135,7 +136,7 @@ async fn a_token_is_asked_for() {
     let server = NatsServer::start(&["--auth", "secret"]);
     assert!(NatsBus::connect(NatsOptions::new([server.url()])).await.is_err());
     let mut options = NatsOptions::new([server.url()]);
-    options.credentials = Credentials::Token("secret".to_owned());
+    options.credentials = Credentials::Token("secret".into());
     connect_with(options).await;
     assert!(NatsBus::connect(NatsOptions::new(Vec::<String>::new())).await.is_err(), "no server");
 }
