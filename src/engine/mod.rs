@@ -44,8 +44,8 @@ pub use self::handshake::{ConnectionError, HeadersHook};
 pub(crate) use self::local::{LocalClient, LocalEvent};
 pub use self::message::{Message, MessageBuilder};
 pub use self::packet::Revision;
-pub(crate) use self::relay::{RelayBus, RelayInbox};
 pub use self::request::HandshakeRequest;
+pub use self::relay::{RelayBus, RelayInbox};
 #[cfg(feature = "tls")]
 pub(crate) use self::request::Secure;
 pub(crate) use self::request::{ExtensionCopier, copy_extension};
@@ -203,6 +203,11 @@ impl Engine {
     /// The options in force.
     pub fn config(&self) -> &EngineConfig {
         &self.0.config
+    }
+
+    /// The token that ends every session id of this endpoint.
+    pub fn node(&self) -> &NodeToken {
+        self.0.ids.node()
     }
 
     /// Open connections.

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use actix_socketio::DisconnectReason;
 
-use crate::support::{EngineServer, Frame, Polling, Variant, Ws, eventually, matrix};
+use crate::support::{EngineServer, Frame, Polling, Variant, Ws, eventually, matrix_and_relayed};
 
-matrix![
+matrix_and_relayed![
     the_probe_releases_a_waiting_poll_at_once,
     every_poll_is_answered_at_once_until_the_upgrade_packet,
     after_the_upgrade_polls_are_refused,

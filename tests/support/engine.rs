@@ -93,6 +93,8 @@ pub(crate) struct EngineServer {
     pub(crate) address: Address,
     pub(crate) engine: Engine,
     pub(crate) log: Log,
+    /// The node that relays.
+    edge: Option<TestServer>,
 }
 
 impl EngineServer {
@@ -107,7 +109,13 @@ impl EngineServer {
         change: impl FnOnce(&mut EngineConfig),
         hooks: impl FnOnce(EngineBuilder) -> EngineBuilder,
     ) -> Self {
-        let (engine, log) = engine(change, hooks);
+        let builder = builder(change, hooks);
+        let (engine, log) = build(builder.clone());
+        let edge = variant.relayed.then(|| {
+            let (edge, _) = build(builder);
+            super::relay::connect(&[&engine, &edge]);
+            TestServer::start(variant, Options::default(), move |config| edge.configure(config))
+        });
         let mounted = engine.clone();
         let closing = engine.clone();
         let options = Options {
@@ -122,7 +130,9 @@ impl EngineServer {
             ..Options::default()
         };
         let server = TestServer::start(variant, options, move |config| mounted.configure(config));
-        Self { address: server.address.clone(), server, engine, log }
+        let mut address = server.address.clone();
+        address.edge = edge.as_ref().map(|edge| edge.address.socket);
+        Self { address, server, engine, log, edge }
     }
 }
 
@@ -131,11 +141,22 @@ pub(crate) fn engine(
     change: impl FnOnce(&mut EngineConfig),
     hooks: impl FnOnce(EngineBuilder) -> EngineBuilder,
 ) -> (Engine, Log) {
+    build(builder(change, hooks))
+}
+
+fn builder(
+    change: impl FnOnce(&mut EngineConfig),
+    hooks: impl FnOnce(EngineBuilder) -> EngineBuilder,
+) -> EngineBuilder {
     let mut config = EngineConfig::default();
     change(&mut config);
+    hooks(Engine::builder().config(config))
+}
+
+fn build(builder: EngineBuilder) -> (Engine, Log) {
     let log = Log::default();
     let of_layer = log.clone();
-    let engine = hooks(Engine::builder().config(config))
+    let engine = builder
         .build(move |connection| Echo::boxed(connection, of_layer.clone()))
         .expect("a valid configuration");
     (engine, log)

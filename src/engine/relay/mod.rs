@@ -27,7 +27,7 @@ const EDGE_WINDOW: usize = 128 * 1024;
 const OWNER_WINDOW: usize = super::link::MAX_IN_FLIGHT;
 
 /// What carries messages to other nodes. Called from any thread; nothing in it may wait.
-pub(crate) trait RelayBus: Send + Sync + 'static {
+pub trait RelayBus: Send + Sync + 'static {
     /// The live other node whose token ends a session id.
     fn live_node(&self, token: &str) -> Option<NodeId>;
 
@@ -47,14 +47,16 @@ pub(super) struct Relays {
 
 /// Where an endpoint takes what other nodes send it. Does not keep the endpoint alive; cheap, and never waits.
 #[derive(Clone)]
-pub(crate) struct RelayInbox {
+pub struct RelayInbox {
     engine: Weak<EngineInner>,
     relays: Weak<Relays>,
 }
 
 impl Engine {
     /// From now on requests for sessions of other nodes are relayed over `bus`. Only the first call counts.
-    pub(crate) fn relay_over(&self, bus: Arc<dyn RelayBus>) -> RelayInbox {
+    ///
+    /// A [`SocketIo`](crate::SocketIo) with a bus does this by itself.
+    pub fn relay_over(&self, bus: Arc<dyn RelayBus>) -> RelayInbox {
         let relays = self.0.relays.get_or_init(|| {
             let last_number = AtomicU64::new(0);
             Arc::new(Relays { bus, last_number, ours: Mutex::default(), theirs: Mutex::default() })
@@ -65,7 +67,7 @@ impl Engine {
 
 impl RelayInbox {
     /// A message came. Those of one node have to come in the order in which it sent them.
-    pub(crate) fn receive(&self, from: NodeId, message: Relay) {
+    pub fn receive(&self, from: NodeId, message: Relay) {
         let (Some(engine), Some(relays)) = (self.engine.upgrade(), self.relays.upgrade()) else { return };
         match message {
             Relay::Stream { id, sender: End::Edge, sequence, part } => {
@@ -92,7 +94,7 @@ impl RelayInbox {
     }
 
     /// A node is dead, has left, or knows nothing of what it said before.
-    pub(crate) fn node_gone(&self, node: NodeId) {
+    pub fn node_gone(&self, node: NodeId) {
         let Some(relays) = self.relays.upgrade() else { return };
         for stream in relays.with(node) {
             stream.fail(Broken::NodeGone);
@@ -100,13 +102,19 @@ impl RelayInbox {
     }
 
     /// Messages of a node were lost. The streams that missed one end as soon as it has answered.
-    pub(crate) fn lost(&self, from: NodeId) {
+    pub fn lost(&self, from: NodeId) {
         let Some(relays) = self.relays.upgrade() else { return };
         let number = relays.number();
         for stream in relays.with(from) {
             stream.suspect(number);
         }
         relays.bus.send(from, Relay::Check(number));
+    }
+}
+
+impl std::fmt::Debug for RelayInbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RelayInbox").finish_non_exhaustive()
     }
 }
 
