@@ -127,7 +127,7 @@ async fn pings_without_reading_the_pongs_are_bounded(variant: Variant) {
     let mut most = 0;
     let begin = Instant::now();
     while !handle.is_closed() && begin.elapsed() < PATIENCE {
-        let write = ws.http.io.write_all(&pings);
+        let write = ws.http.io().write_all(&pings);
         if let Ok(Err(_)) = tokio::time::timeout(Duration::from_millis(100), write).await {
             break;
         }

@@ -303,7 +303,7 @@ async fn a_probing_websocket_that_only_pings_is_bounded(variant: Variant) {
     let pings = crate::support::ws::frame(0x89, &[7; 125]).repeat(10_000);
     use tokio::io::AsyncWriteExt as _;
     // Refused before all of it is taken.
-    let _ = tokio::time::timeout(Duration::from_secs(5), ws.http.io.write_all(&pings)).await;
+    let _ = tokio::time::timeout(Duration::from_secs(5), ws.http.io().write_all(&pings)).await;
     let mut pongs = 0;
     while let Frame::Pong(_) = ws.receive().await {
         pongs += 1;

@@ -60,6 +60,16 @@ impl Http {
         http
     }
 
+    /// The stream, once something was written.
+    pub(crate) fn io(&mut self) -> &mut Io {
+        self.io.as_mut().expect("dialled")
+    }
+
+    /// The stream alone.
+    pub(crate) fn into_io(self) -> Io {
+        self.io.expect("dialled")
+    }
+
     async fn dial(&mut self, bytes: &[u8]) -> &mut Io {
         if self.io.is_none() {
             self.io = Some(within("connect", self.address.dial(bytes)).await);
