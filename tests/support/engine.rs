@@ -5,10 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actix_socketio::DisconnectReason;
 use actix_socketio::config::EngineConfig;
-use actix_socketio::engine::{ConnectionHandle, ConnectionHandler, Engine, EngineBuilder, Incoming};
+use actix_socketio::engine::{
+    ConnectionHandle, ConnectionHandler, Engine, EngineBuilder, Incoming, TransportKind,
+};
 
 use super::eventually;
 use super::server::{Address, Options, TestServer, Variant};
+use super::session::Polling;
+use super::ws::Ws;
 
 /// What happened to one connection.
 #[derive(Clone, Default)]
@@ -133,6 +137,22 @@ impl EngineServer {
         let mut address = server.address.clone();
         address.edge = edge.as_ref().map(|edge| edge.address.socket);
         Self { address, server, engine, log, edge }
+    }
+
+    /// A websocket session and its id. One that is relayed begins on polling.
+    pub(crate) async fn websocket(&self) -> (Ws, String) {
+        if self.edge.is_some() {
+            let polling = Polling::open(&self.address).await;
+            let ws = polling.upgrade().await;
+            let handle = self.log.handle(&polling.sid).await;
+            let is_upgraded = || (handle.transport() == TransportKind::Websocket).then_some(());
+            eventually("the upgrade", is_upgraded).await;
+            return (ws, polling.sid);
+        }
+        let mut ws = Ws::open(&self.address, "/engine.io/?EIO=4&transport=websocket").await;
+        let open = ws.text().await;
+        let json: serde_json::Value = serde_json::from_str(&open[1..]).expect("JSON");
+        (ws, json["sid"].as_str().expect("a sid").to_owned())
     }
 }
 
