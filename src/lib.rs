@@ -62,13 +62,13 @@ pub use crate::handler::{
 pub use crate::handshake_record::HandshakeRecord;
 pub use crate::namespace::{Namespace, RoomHandle};
 pub use crate::namespaces::DynamicNamespace;
-pub use crate::nodes::NodeInfo;
+pub use crate::nodes::{ClusterStats, NodeInfo};
 pub use crate::protocol::{Args, FromArgs, ToArgs};
 pub use crate::reached::{FetchedSockets, Joined, Reached, RoomList, RoomSize};
 pub use crate::remote_socket::RemoteSocket;
 pub use crate::room_message::{ActorsReached, RoomMessage};
-pub use crate::server_side::{ServerSideAcks, ServerSideEvent};
 pub use crate::server::{SocketIo, SocketIoBuilder};
+pub use crate::server_side::{ServerSideAcks, ServerSideEvent};
 pub use crate::service::{Server, limit_unsent};
 pub use crate::socket::{Socket, SocketOperator};
 pub use crate::socket_data::SocketData;
