@@ -45,8 +45,8 @@ pub use self::handshake::{ConnectionError, HeadersHook};
 pub(crate) use self::local::{LocalClient, LocalEvent};
 pub use self::message::{Message, MessageBuilder};
 pub use self::packet::Revision;
-pub use self::request::HandshakeRequest;
 pub use self::relay::{RelayBus, RelayInbox};
+pub use self::request::HandshakeRequest;
 #[cfg(feature = "tls")]
 pub(crate) use self::request::Secure;
 pub(crate) use self::request::{ExtensionCopier, copy_extension};

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use actix_socketio::engine::ConnectionHandle;
 use actix_socketio::{DisconnectReason, Socket, SocketIo};
 
-use crate::support::{EngineServer, Frame, IoServer, PATIENCE, Polling, Variant, Ws, matrix, matrix_and_relayed};
+use crate::support::{
+    EngineServer, Frame, IoServer, PATIENCE, Polling, Variant, Ws, matrix, matrix_and_relayed,
+};
 
 matrix_and_relayed![
     a_websocket_client_that_does_not_read_is_closed,

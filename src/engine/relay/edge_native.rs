@@ -23,8 +23,7 @@ pub(super) fn start(stream: NativeStream, read: Bytes, socket: EdgeSocket) {
     actix_rt::spawn(async move {
         let is_polite = std::future::poll_fn(|context| pump.poll(context)).await;
         let Pump { stream, socket, .. } = pump;
-        // The owner is told before the socket lingers.
-        socket.receive(OwnedEvent::Gone(None));
+        // Tells the owner, before the socket lingers.
         drop(socket);
         if is_polite {
             let _ = tokio::time::timeout(LINGER, linger(stream)).await;

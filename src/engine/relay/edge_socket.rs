@@ -67,6 +67,10 @@ impl WebsocketEnd for EdgeSocket {
     }
 
     fn receive(&self, event: OwnedEvent) {
+        if self.0.stream.is_broken() {
+            // Not the client went: dropping the stream says what happened.
+            return;
+        }
         // After the first that says that it is gone nothing else is sent.
         self.0.stream.send(Part::Event(match event {
             OwnedEvent::Text(bytes) => Event::Text(bytes),

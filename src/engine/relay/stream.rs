@@ -268,6 +268,11 @@ impl Handle {
         self.stream.lock().task = Some(context.waker().clone());
     }
 
+    /// Whether it broke for a reason of which the owner has to hear.
+    pub(super) fn is_broken(&self) -> bool {
+        self.stream.lock().broken.is_some_and(|broken| broken != Broken::Closing)
+    }
+
     /// Whether nothing more will come than what waits already.
     pub(super) fn is_over(&self) -> bool {
         let state = self.stream.lock();
