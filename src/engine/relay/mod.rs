@@ -155,7 +155,7 @@ impl Relays {
             (None, Part::Open(open)) if sequence == 0 => {
                 let stream = Arc::new(Stream::owner(from, id, open.credit));
                 lock(&self.theirs).insert((from, id), stream.clone());
-                owner::begin(engine, Handle::owner(self.clone(), stream), open);
+                owner::begin(engine, Handle::owner(self.clone(), stream), &open);
             }
             (None, Part::Abort(Some(sid))) => owner::abort(engine, &sid),
             (None, Part::Abort(None) | Part::Taken | Part::Event(Event::Gone(_))) => {}

@@ -51,8 +51,8 @@ enum Work {
 }
 
 /// A request came. On the thread of the cluster's connection.
-pub(super) fn begin(engine: &EngineInner, stream: Handle, open: Open) {
-    match admit(engine, &open) {
+pub(super) fn begin(engine: &EngineInner, stream: Handle, open: &Open) {
+    match admit(engine, open) {
         Ok((shared, work)) => shared.clone().tell(Relayed { shared, stream, work }),
         Err(refusal) => _ = stream.send(Part::Refused(refusal)),
     }
