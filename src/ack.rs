@@ -1,22 +1,27 @@
 //! Acknowledgements: those a client asks for ([`Ack`]), and those asked of clients.
 
-use std::collections::HashMap;
+mod remote;
+
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::future::Future as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::Stream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Sleep;
 
+use self::remote::{Outcome, RemoteAnswers};
 use crate::delivery::{AckSink, Answered, Gone, Target};
 use crate::error::AckError;
 use crate::namespace::NamespaceInner;
 use crate::protocol::{Args, ArgsError, FromArgs, ToArgs};
 use crate::socket::Socket;
+use crate::uplink::Asked;
 
 /// The acknowledgement of an event, as a parameter of its handler. Cheap to clone; may be kept and given later.
 #[derive(Clone)]
@@ -132,6 +137,8 @@ pub struct BroadcastAcks<T> {
     pub missing: Vec<String>,
     /// The sockets whose answer was not of the type that was asked for.
     pub invalid: Vec<(String, ArgsError)>,
+    /// The nodes that did not say whom of theirs they asked, by id: there may be sockets nobody knows of.
+    pub missing_nodes: Vec<String>,
 }
 
 /// One answer to a broadcast.
@@ -151,8 +158,12 @@ pub struct AckStream<T> {
     namespace: Arc<NamespaceInner>,
     id: u64,
     receiver: mpsc::UnboundedReceiver<Answered>,
-    /// Asked, and still without an answer.
+    /// Sockets of this node that were asked and are still without an answer.
     waiting: HashMap<Arc<str>, ()>,
+    is_done_here: bool,
+    /// Answers that were met on the way to those who were asked.
+    early: VecDeque<Outcome>,
+    remote: Option<RemoteAnswers>,
     deadline: Pin<Box<Sleep>>,
     timeout: Duration,
     is_over: bool,
@@ -166,17 +177,96 @@ impl<T> AckStream<T> {
         id: u64,
         receiver: mpsc::UnboundedReceiver<Answered>,
         timeout: Duration,
+        asked: Option<Asked>,
     ) -> Self {
         Self {
             namespace,
             id,
             receiver,
             waiting: HashMap::new(),
+            is_done_here: false,
+            early: VecDeque::new(),
+            remote: asked.map(RemoteAnswers::new),
             deadline: Box::pin(tokio::time::sleep(timeout)),
             timeout,
             is_over: false,
             answer: std::marker::PhantomData,
         }
+    }
+}
+
+impl<T> AckStream<T> {
+    /// The nodes that have not said whom of theirs they asked, by id. Of use when the stream has ended: there may be sockets of
+    /// theirs nobody knows of.
+    pub fn missing_nodes(&self) -> Vec<String> {
+        self.remote.as_ref().map(RemoteAnswers::missing_nodes).unwrap_or_default()
+    }
+
+    /// The sockets of this node that were asked.
+    pub(crate) fn asked(&mut self) -> Vec<Arc<str>> {
+        let mut asked = Vec::new();
+        while let Ok(Answered { socket, answer }) = self.receiver.try_recv() {
+            match answer {
+                None => {
+                    self.waiting.insert(socket.clone(), ());
+                    asked.push(socket);
+                }
+                Some(answer) => {
+                    self.waiting.remove(&socket);
+                    self.early.push_back((socket, answer));
+                }
+            }
+        }
+        asked
+    }
+
+    /// The next answer of a socket of this node; None when all are through.
+    fn poll_here(&mut self, context: &mut Context<'_>) -> Poll<Option<Outcome>> {
+        if let Some(early) = self.early.pop_front() {
+            return Poll::Ready(Some(early));
+        }
+        if self.is_done_here {
+            return Poll::Ready(None);
+        }
+        loop {
+            match ready!(self.receiver.poll_recv(context)) {
+                Some(Answered { socket, answer: None }) => {
+                    self.waiting.insert(socket, ());
+                }
+                Some(Answered { socket, answer: Some(answer) }) => {
+                    if self.waiting.remove(&socket).is_some() {
+                        return Poll::Ready(Some((socket, answer)));
+                    }
+                }
+                // Every socket has let go of its end: all are through.
+                None => {
+                    self.is_done_here = true;
+                    return Poll::Ready(None);
+                }
+            }
+        }
+    }
+
+    /// The next answer of any socket; None when all are through.
+    fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<Option<Outcome>> {
+        let here = match self.poll_here(context) {
+            Poll::Ready(None) => true,
+            Poll::Pending => false,
+            answer => return answer,
+        };
+        match self.remote.as_mut().map_or(Poll::Ready(None), |remote| remote.poll(context)) {
+            Poll::Ready(None) if !here => Poll::Pending,
+            answer => answer,
+        }
+    }
+
+    /// A socket that has not answered in time.
+    fn next_late(&mut self) -> Option<Arc<str>> {
+        let late = self.waiting.keys().next().cloned();
+        if let Some(socket) = &late {
+            self.waiting.remove(socket);
+        }
+        late.or_else(|| self.remote.as_mut().and_then(RemoteAnswers::next_waiting))
     }
 }
 
@@ -187,26 +277,18 @@ impl<T: FromArgs> Stream for AckStream<T> {
         let this = &mut *self;
         loop {
             if this.is_over {
-                // Whoever is left has not answered in time.
-                let Some(socket) = this.waiting.keys().next().cloned() else { return Poll::Ready(None) };
-                this.waiting.remove(&socket);
-                return Poll::Ready(Some((socket.to_string(), Err(AckError::Timeout(this.timeout)))));
+                let late = this.next_late();
+                let late = late.map(|socket| (socket.to_string(), Err(AckError::Timeout(this.timeout))));
+                return Poll::Ready(late);
             }
-            match this.receiver.poll_recv(context) {
-                Poll::Ready(Some(Answered { socket, answer: None })) => {
-                    this.waiting.insert(socket, ());
-                }
-                Poll::Ready(Some(Answered { socket, answer: Some(answer) })) => {
-                    if this.waiting.remove(&socket).is_none() {
-                        continue;
-                    }
-                    let answer = match answer {
-                        Ok(args) => T::from_args(&args).map_err(AckError::Args),
-                        Err(Gone) => Err(AckError::Disconnected),
-                    };
+            match this.poll_answer(context) {
+                Poll::Ready(Some((socket, Ok(args)))) => {
+                    let answer = T::from_args(&args).map_err(AckError::Args);
                     return Poll::Ready(Some((socket.to_string(), answer)));
                 }
-                // Every socket has let go of its end: all are through.
+                Poll::Ready(Some((socket, Err(Gone)))) => {
+                    return Poll::Ready(Some((socket.to_string(), Err(AckError::Disconnected))));
+                }
                 Poll::Ready(None) => this.is_over = true,
                 Poll::Pending => {
                     if this.deadline.as_mut().poll(context).is_pending() {
@@ -219,8 +301,6 @@ impl<T: FromArgs> Stream for AckStream<T> {
         }
     }
 }
-
-use std::future::Future as _;
 
 impl<T> Drop for AckStream<T> {
     fn drop(&mut self) {

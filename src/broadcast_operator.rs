@@ -4,17 +4,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
+use socketio_cluster::message::{self as cluster, Action};
 
 use crate::ack::{AckStream, Answer, BroadcastAcks, sink};
 use crate::delivery::{Hub, HubRef, RoomName, Target};
-use crate::engine::TransportKind;
-use crate::error::{AckError, EmitError, JoinError};
-use crate::handler::Handshake;
+use crate::error::{AckError, EmitError};
 use crate::inbox::LocalSocket;
 use crate::namespace::{Namespace, NamespaceInner};
 use crate::protocol::{FromArgs, ToArgs};
+use crate::reached::{FetchedSockets, Reached, names};
+use crate::remote_socket::RemoteSocket;
 use crate::socket::Socket;
+use crate::uplink::{self, Answers, Asked, Audience};
 
 /// How something is emitted.
 #[derive(Clone, Debug)]
@@ -93,6 +94,10 @@ impl BroadcastOperator {
         Self { namespace, target: Target::default(), flags: Flags::default() }
     }
 
+    pub(crate) fn of_target(namespace: Arc<NamespaceInner>, target: Target) -> Self {
+        Self { namespace, target, flags: Flags::default() }
+    }
+
     pub(crate) fn with_flags(mut self, flags: Flags) -> Self {
         self.flags = flags;
         self
@@ -143,7 +148,8 @@ impl BroadcastOperator {
     /// matching socket of this process: what is emitted later arrives later.
     pub async fn emit<T: ToArgs + ?Sized>(&self, event: &str, data: &T) -> Result<(), EmitError> {
         let args = data.to_args(self.namespace.parser())?;
-        self.namespace.broadcast(self.target.clone(), &self.flags, event, &args, None).await
+        self.namespace.broadcast(self.target.clone(), &self.flags, event, &args, None).await?;
+        Ok(())
     }
 
     /// Emits the event `message`.
@@ -161,7 +167,12 @@ impl BroadcastOperator {
         use futures_util::StreamExt as _;
 
         let mut stream = self.emit_with_ack_stream::<R, T>(event, data).await?;
-        let mut acks = BroadcastAcks { answers: Vec::new(), missing: Vec::new(), invalid: Vec::new() };
+        let mut acks = BroadcastAcks {
+            answers: Vec::new(),
+            missing: Vec::new(),
+            invalid: Vec::new(),
+            missing_nodes: Vec::new(),
+        };
         while let Some((socket, answer)) = stream.next().await {
             match answer {
                 Ok(data) => acks.answers.push(Answer { socket, data }),
@@ -169,6 +180,7 @@ impl BroadcastOperator {
                 Err(_) => acks.missing.push(socket),
             }
         }
+        acks.missing_nodes = stream.missing_nodes();
         Ok(acks)
     }
 
@@ -183,38 +195,139 @@ impl BroadcastOperator {
         let args = data.to_args(self.namespace.parser())?;
         let (sink, receiver) = sink(core.next_ack_id());
         let id = sink.id;
-        self.namespace.broadcast(self.target.clone(), &self.flags, event, &args, Some(sink)).await?;
-        Ok(AckStream::new(self.namespace.clone(), id, receiver, timeout))
+        let acks = Some((sink, timeout));
+        let asked = self.namespace.broadcast(self.target.clone(), &self.flags, event, &args, acks).await?;
+        Ok(AckStream::new(self.namespace.clone(), id, receiver, timeout, asked))
     }
 
     /// The matching sockets.
     pub async fn fetch_sockets(&self) -> FetchedSockets {
-        let sockets = Namespace(self.namespace.clone()).select(self.target.clone()).await;
-        FetchedSockets { sockets: sockets.into_iter().map(RemoteSocket).collect() }
+        let asked = self.ask(Action::FetchSockets);
+        let mut found = FetchedSockets::default();
+        if self.concerns_this_node() {
+            let here = Namespace(self.namespace.clone()).select(self.target.clone()).await;
+            found.sockets.extend(here.into_iter().map(RemoteSocket::here));
+        }
+        let answers = self.answers(asked).await;
+        found.missing_nodes = answers.missing;
+        for (_, answer) in answers.answers {
+            if let cluster::Answer::Sockets(sockets) = answer {
+                let sockets = sockets.into_iter();
+                found.sockets.extend(sockets.map(|socket| RemoteSocket::elsewhere(&self.namespace, socket)));
+            }
+        }
+        found
     }
 
-    /// Makes the matching sockets join rooms. When it returns they are members.
-    pub async fn sockets_join(&self, rooms: impl RoomNames) {
-        let rooms: Vec<String> = rooms.names().collect();
-        self.each(move |socket, _| {
-            for room in &rooms {
+    /// How many sockets match.
+    pub async fn count_sockets(&self) -> Reached {
+        let asked = self.ask(Action::CountSockets);
+        let mut reached = Reached::default();
+        if self.concerns_this_node() {
+            reached.sockets = self.each(|_, _| {}).await;
+        }
+        self.reached(asked, reached).await
+    }
+
+    /// Makes the matching sockets join rooms. When it returns they are members, and every live node that is not named as
+    /// missing knows it: what is emitted to the rooms from then on reaches them.
+    pub async fn sockets_join(&self, rooms: impl RoomNames) -> Reached {
+        let rooms: Vec<Arc<str>> = rooms.names().map(Arc::from).collect();
+        let asked = self.ask(Action::Join(rooms.clone()));
+        let mut reached = Reached::default();
+        if self.concerns_this_node() {
+            reached = self.join_here(rooms).await;
+        }
+        self.reached(asked, reached).await
+    }
+
+    /// Makes the matching sockets of this node join rooms.
+    pub(crate) async fn join_here(&self, rooms: Vec<Arc<str>>) -> Reached {
+        let names = rooms.clone();
+        let join = move |socket: &Socket, _: &Rc<LocalSocket>| {
+            for room in &names {
                 if let Err(error) = socket.join_here(room) {
                     tracing::warn!(sid = socket.id(), %error, "a socket cannot join a room");
                 }
             }
-        })
-        .await;
+        };
+        let sockets = self.each(join).await;
+        let missing = match self.namespace.uplink() {
+            Some(uplink) => uplink.rooms_confirmed(self.namespace.name(), &rooms).await,
+            None => Vec::new(),
+        };
+        Reached { sockets, missing_nodes: names(missing) }
     }
 
     /// Makes the matching sockets leave rooms.
-    pub async fn sockets_leave(&self, rooms: impl RoomNames) {
-        let rooms: Vec<String> = rooms.names().collect();
-        self.each(move |socket, _| rooms.iter().for_each(|room| socket.leave_here(room))).await;
+    pub async fn sockets_leave(&self, rooms: impl RoomNames) -> Reached {
+        let rooms: Vec<Arc<str>> = rooms.names().map(Arc::from).collect();
+        let asked = self.ask(Action::Leave(rooms.clone()));
+        let mut reached = Reached::default();
+        if self.concerns_this_node() {
+            reached.sockets = self.leave_here(rooms).await;
+        }
+        self.reached(asked, reached).await
+    }
+
+    /// Makes the matching sockets of this node leave rooms.
+    pub(crate) async fn leave_here(&self, rooms: Vec<Arc<str>>) -> u64 {
+        self.each(move |socket, _| rooms.iter().for_each(|room| socket.leave_here(room))).await
     }
 
     /// Disconnects the matching sockets: from the namespace, or with `close` their whole connections.
-    pub async fn disconnect_sockets(&self, close: bool) {
-        self.each(move |_, local| local.disconnect(close)).await;
+    pub async fn disconnect_sockets(&self, close: bool) -> Reached {
+        let asked = self.ask(Action::Disconnect(close));
+        let mut reached = Reached::default();
+        if self.concerns_this_node() {
+            reached.sockets = self.disconnect_here(close).await;
+        }
+        self.reached(asked, reached).await
+    }
+
+    /// Disconnects the matching sockets of this node.
+    pub(crate) async fn disconnect_here(&self, close: bool) -> u64 {
+        self.each(move |_, local| local.disconnect(close)).await
+    }
+
+    // ---- other nodes -----------------------------------------------------------------------------------
+
+    fn audience(&self) -> Audience {
+        match self.namespace.uplink() {
+            Some(uplink) if !self.flags.local => uplink.audience(&self.target),
+            _ => Audience::Here,
+        }
+    }
+
+    fn concerns_this_node(&self) -> bool {
+        !matches!(self.audience(), Audience::Node(_))
+    }
+
+    /// Asks the other nodes that are concerned.
+    pub(crate) fn ask(&self, action: Action) -> Option<Asked> {
+        let audience = self.audience();
+        let uplink = self.namespace.uplink().filter(|_| audience != Audience::Here)?;
+        let target = uplink::to_target(self.namespace.shared_name(), &self.target);
+        Some(uplink.ask(target, action, audience))
+    }
+
+    /// What they answer.
+    pub(crate) async fn answers(&self, asked: Option<Asked>) -> Answers {
+        match self.namespace.uplink().zip(asked) {
+            Some((uplink, asked)) => asked.answers(uplink.config().request_timeout).await,
+            None => Answers::default(),
+        }
+    }
+
+    async fn reached(&self, asked: Option<Asked>, mut reached: Reached) -> Reached {
+        let answers = self.answers(asked).await;
+        reached.missing_nodes.extend(answers.missing);
+        for (_, answer) in answers.answers {
+            if let cluster::Answer::Done(sockets) = answer {
+                reached.sockets += sockets;
+            }
+        }
+        reached
     }
 
     /// Disconnects the matching sockets of one hub.
@@ -238,20 +351,21 @@ impl BroadcastOperator {
         let _ = receiver.await;
     }
 
-    /// Does something to each matching socket, on its own thread.
-    async fn each<F>(&self, act: F)
+    /// Does something to each matching socket of this node, on its own thread: how many there were.
+    async fn each<F>(&self, act: F) -> u64
     where
         F: Fn(&Socket, &Rc<LocalSocket>) + Send + Sync + 'static,
     {
         let (number, target) = (self.namespace.number, self.target.clone());
         let visits = self.namespace.hubs().collect(move |hub| {
-            for local in hub.select(number, &target) {
-                if let Some(local) = LocalSocket::of(local) {
-                    act(local.socket(), &local);
-                }
+            let selected = hub.select(number, &target);
+            let count = selected.len() as u64;
+            for local in selected.into_iter().filter_map(LocalSocket::of) {
+                act(local.socket(), &local);
             }
+            count
         });
-        visits.await;
+        visits.await.into_iter().sum()
     }
 }
 
@@ -330,101 +444,30 @@ macro_rules! broadcasting {
         }
 
         /// All sockets.
-        pub async fn fetch_sockets(&self) -> crate::broadcast_operator::FetchedSockets {
+        pub async fn fetch_sockets(&self) -> crate::reached::FetchedSockets {
             self.operator().fetch_sockets().await
         }
 
-        /// Makes all sockets join rooms.
-        pub async fn sockets_join(&self, rooms: impl crate::broadcast_operator::RoomNames) {
-            self.operator().sockets_join(rooms).await;
+        /// Makes all sockets join rooms: see [`BroadcastOperator::sockets_join`].
+        pub async fn sockets_join(
+            &self,
+            rooms: impl crate::broadcast_operator::RoomNames,
+        ) -> crate::reached::Reached {
+            self.operator().sockets_join(rooms).await
         }
 
         /// Makes all sockets leave rooms.
-        pub async fn sockets_leave(&self, rooms: impl crate::broadcast_operator::RoomNames) {
-            self.operator().sockets_leave(rooms).await;
+        pub async fn sockets_leave(
+            &self,
+            rooms: impl crate::broadcast_operator::RoomNames,
+        ) -> crate::reached::Reached {
+            self.operator().sockets_leave(rooms).await
         }
 
         /// Disconnects all sockets: from the namespace, or with `close` their whole connections.
-        pub async fn disconnect_sockets(&self, close: bool) {
-            self.operator().disconnect_sockets(close).await;
+        pub async fn disconnect_sockets(&self, close: bool) -> crate::reached::Reached {
+            self.operator().disconnect_sockets(close).await
         }
     };
 }
 pub(crate) use broadcasting;
-
-/// What [`fetch_sockets`](BroadcastOperator::fetch_sockets) found.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct FetchedSockets {
-    /// The sockets.
-    pub sockets: Vec<RemoteSocket>,
-}
-
-impl IntoIterator for FetchedSockets {
-    type Item = RemoteSocket;
-    type IntoIter = std::vec::IntoIter<RemoteSocket>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.sockets.into_iter()
-    }
-}
-
-/// A socket that somebody else may own: what can be asked of it and done to it from anywhere.
-#[derive(Clone, Debug)]
-pub struct RemoteSocket(Socket);
-
-impl RemoteSocket {
-    /// Its id.
-    pub fn id(&self) -> &str {
-        self.0.id()
-    }
-
-    /// The rooms it is in, its own id included.
-    pub fn rooms(&self) -> Vec<String> {
-        self.0.rooms()
-    }
-
-    /// How it came here.
-    pub fn handshake(&self) -> Handshake {
-        self.0.handshake()
-    }
-
-    /// Its transport.
-    pub fn transport(&self) -> TransportKind {
-        self.0.handshake().transport()
-    }
-
-    /// The part of its data that is shared: see [`SocketData::share`](crate::SocketData::share).
-    pub fn data<T: DeserializeOwned>(&self) -> Option<T> {
-        self.0.data().shared()
-    }
-
-    /// Emits to it.
-    pub async fn emit<T: ToArgs + ?Sized>(&self, event: &str, data: &T) -> Result<(), EmitError> {
-        self.0.emit(event, data).await
-    }
-
-    /// Emits to it and waits for its answer.
-    pub async fn emit_with_ack<R: FromArgs, T: ToArgs + ?Sized>(
-        &self,
-        event: &str,
-        data: &T,
-    ) -> Result<R, AckError> {
-        self.0.emit_with_ack(event, data).await
-    }
-
-    /// Makes it join rooms.
-    pub async fn join(&self, rooms: impl RoomNames) -> Result<(), JoinError> {
-        self.0.join(rooms).await
-    }
-
-    /// Makes it leave a room.
-    pub async fn leave(&self, room: &str) {
-        self.0.leave(room).await;
-    }
-
-    /// Disconnects it: from the namespace, or with `close` its whole connection.
-    pub async fn disconnect(&self, close: bool) {
-        self.0.disconnect(close).await;
-    }
-}

@@ -261,6 +261,7 @@ impl ClientInner {
                 return;
             }
         }
+        let hold = socket.prepare_to_enter().await;
         if !self.is_open.get() {
             namespace.release();
             return;
@@ -272,6 +273,7 @@ impl ClientInner {
             return;
         }
         self.admitted(&name, &namespace, socket);
+        drop(hold);
     }
 
     fn admitted(self: &Rc<Self>, name: &ByteString, namespace: &Arc<NamespaceInner>, socket: Socket) {

@@ -1,8 +1,12 @@
 //! Limits and timers, with their defaults; validated once, when a server is built.
 
+mod cluster;
+
 use std::time::Duration;
 
 use actix_web::cookie::SameSite;
+
+pub use self::cluster::ClusterConfig;
 
 use crate::protocol::Parser;
 
@@ -204,6 +208,12 @@ pub enum ConfigError {
     /// `Access-Control-Allow-Origin: *` cannot be combined with credentials.
     #[error("the wildcard origin excludes credentials; reflect origins or list them")]
     WildcardWithCredentials,
+    /// The subject prefix, or the number of buckets.
+    #[error(transparent)]
+    Subjects(#[from] socketio_cluster::subject::SubjectsError),
+    /// The name of a node is longer than 255 bytes.
+    #[error("the name of a node has at most 255 bytes")]
+    NodeName,
 }
 
 /// The cookie of [`EngineConfig::cookie`].

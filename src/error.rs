@@ -14,6 +14,10 @@ pub enum EmitError {
     /// The socket is not connected any more.
     #[error("the socket is disconnected")]
     Disconnected,
+    /// It is too large for the way to other nodes ([`max_message`](crate::config::ClusterConfig::max_message)): it was sent to
+    /// nobody.
+    #[error("not sent to the other nodes: {0}")]
+    Cluster(String),
 }
 
 /// Why there is no acknowledgement.
@@ -26,6 +30,9 @@ pub enum AckError {
     /// The socket left before it answered.
     #[error("the socket is disconnected")]
     Disconnected,
+    /// It could not be sent to the socket's node.
+    #[error("not sent to the other nodes: {0}")]
+    Cluster(String),
     /// No answer within the timeout.
     #[error("no acknowledgement within {0:?}")]
     Timeout(Duration),
@@ -46,6 +53,7 @@ impl From<EmitError> for AckError {
         match error {
             EmitError::Encode(error) => Self::Encode(error),
             EmitError::Disconnected => Self::Disconnected,
+            EmitError::Cluster(why) => Self::Cluster(why),
         }
     }
 }

@@ -75,7 +75,7 @@ impl IdSource {
 
     /// Whether `text` has the form of an id that [`random_id`](Self::random_id) makes.
     pub(crate) fn looks_like_own(&self, text: &str) -> bool {
-        text.len() == RANDOM_LENGTH + NODE_TOKEN_LENGTH && is_id(text) && text.ends_with(self.node.as_str())
+        is_socket_id_form(text) && text.ends_with(self.node.as_str())
     }
 
     /// An id from the operating system's randomness, whatever generator is configured. Socket ids are made
@@ -98,6 +98,11 @@ impl fmt::Debug for IdSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IdSource").field("node", &self.node).field("custom", &self.custom.is_some()).finish()
     }
+}
+
+/// Whether `text` could be a socket id of some node: so many characters of the alphabet.
+pub(crate) fn is_socket_id_form(text: &str) -> bool {
+    text.len() == RANDOM_LENGTH + NODE_TOKEN_LENGTH && is_id(text)
 }
 
 fn is_id(text: &str) -> bool {

@@ -118,7 +118,7 @@ impl LocalSocket {
 
     /// The socket leaves: at once for everybody else, for its own handlers after what is queued.
     pub(crate) fn end(self: &Rc<Self>, reason: DisconnectReason) {
-        if self.socket.leave_everything(reason) {
+        if self.socket.leave_everything() {
             tracing::debug!(sid = self.socket.id(), %reason, "socket disconnected");
             self.push(Item::Disconnect(reason));
         }

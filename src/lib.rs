@@ -32,32 +32,49 @@ mod embed;
 pub mod engine;
 pub mod error;
 mod handler;
+mod handshake_record;
 pub mod id;
 mod inbox;
 mod namespace;
 mod namespaces;
+mod nodes;
 pub mod protocol;
+mod reached;
+mod remote_socket;
+mod room_message;
 mod server;
+mod server_side;
 mod service;
+mod site;
 mod socket;
 mod socket_data;
 pub mod test;
+mod uplink;
 
 pub use crate::ack::{Ack, AckStream, Answer, BroadcastAcks};
-pub use crate::broadcast_operator::{BroadcastOperator, FetchedSockets, RemoteSocket, RoomNames};
+pub use crate::broadcast_operator::{BroadcastOperator, RoomNames};
 pub use crate::disconnect_reason::DisconnectReason;
 pub use crate::embed::embed;
 pub use crate::handler::{
     Admission, Attachments, Call, Concurrent, Data, Event, ExtractError, FromCall, FromSocket, Handler,
     Handshake, IntoReply, Refusal, Reply, RoomEvent, State, TryData, concurrent,
 };
+pub use crate::handshake_record::HandshakeRecord;
 pub use crate::namespace::{Namespace, RoomHandle};
 pub use crate::namespaces::DynamicNamespace;
+pub use crate::nodes::NodeInfo;
 pub use crate::protocol::{Args, FromArgs, ToArgs};
+pub use crate::reached::{FetchedSockets, Joined, Reached, RoomList, RoomSize};
+pub use crate::remote_socket::RemoteSocket;
+pub use crate::room_message::{ActorsReached, RoomMessage};
+pub use crate::server_side::{ServerSideAcks, ServerSideEvent};
 pub use crate::server::{SocketIo, SocketIoBuilder};
 pub use crate::service::{Server, limit_unsent};
 pub use crate::socket::{Socket, SocketOperator};
 pub use crate::socket_data::SocketData;
+
+/// What nodes and external processes say to each other, and the bus that carries it.
+pub use socketio_cluster as cluster;
 
 /// The README's examples are tests.
 #[cfg(doctest)]

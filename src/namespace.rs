@@ -3,26 +3,32 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use actix::Addr;
+use socketio_cluster::message::{self, AckRequest};
 
-use crate::broadcast_operator::{BroadcastOperator, FetchedSockets, Flags, broadcasting};
-use crate::delivery::{Broadcast, Done, Hubs, Outgoing, RoomName, Rooms, Target};
+use crate::broadcast_operator::{BroadcastOperator, Flags, broadcasting};
+use crate::delivery::{AckSink, Broadcast, Done, Hubs, Outgoing, RoomName, Rooms, Target};
 use crate::engine::{Message, MessageBuilder};
 use crate::error::EmitError;
 use crate::handler::{Registry, registration};
 use crate::namespaces::{Core, Namespaces};
-use crate::protocol::{self, Args, ByteString, EncodeError, Parser, ToArgs};
+use crate::protocol::{self, Args, EncodeError, Parser, ToArgs};
+use crate::reached::{FetchedSockets, Reached, RoomList, RoomSize};
 use crate::socket::Socket;
+use crate::uplink::{self, Asked, Audience, Hold, Uplink};
 
 /// What a [`Namespace`] points to.
 pub(crate) struct NamespaceInner {
-    name: ByteString,
+    name: Arc<str>,
     pub(crate) number: u64,
     core: Arc<Core>,
     directory: Weak<Namespaces>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) rooms: Rooms,
+    /// Keeps its subject subscribed, in a cluster.
+    hold: Option<Hold>,
     params: Vec<(String, String)>,
     is_dynamic: bool,
     /// It was taken away: nobody may come in any more.
@@ -34,7 +40,7 @@ pub(crate) struct NamespaceInner {
 
 impl NamespaceInner {
     pub(crate) fn new(
-        name: ByteString,
+        name: Arc<str>,
         number: u64,
         core: Arc<Core>,
         directory: Weak<Namespaces>,
@@ -42,7 +48,8 @@ impl NamespaceInner {
         params: Vec<(String, String)>,
         is_dynamic: bool,
     ) -> Arc<Self> {
-        let rooms = Rooms::new(core.hubs.clone());
+        let rooms = Rooms::new(core.hubs.clone(), core.uplink.as_ref().map(|uplink| uplink.doors(&name)));
+        let hold = core.uplink.as_ref().map(|uplink| uplink.hold(&name, []));
         Arc::new(Self {
             name,
             number,
@@ -50,6 +57,7 @@ impl NamespaceInner {
             directory,
             registry,
             rooms,
+            hold,
             params,
             is_dynamic,
             is_removed: AtomicBool::new(false),
@@ -60,6 +68,21 @@ impl NamespaceInner {
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(crate) fn shared_name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    pub(crate) fn uplink(&self) -> Option<&Arc<Uplink>> {
+        self.core.uplink.as_ref()
+    }
+
+    /// Waits until every node knows that sockets of this namespace may be here: only when the namespace is new.
+    pub(crate) async fn confirmed(&self) {
+        if let Some(hold) = &self.hold {
+            hold.confirmed().await;
+        }
     }
 
     pub(crate) fn core(&self) -> &Arc<Core> {
@@ -144,33 +167,94 @@ impl NamespaceInner {
         Ok(builder.finish(&attachments))
     }
 
-    /// Delivers an event in this process. After it returns the message is in every outbox it is for.
+    /// Delivers an event to its sockets, here and on other nodes. After it returns the message is in every outbox of this node
+    /// that it is for; with `acks`, who will tell the other nodes' answers.
     pub(crate) async fn broadcast(
         &self,
         target: Target,
         flags: &Flags,
         event: &str,
         args: &Args,
-        acks: Option<crate::delivery::AckSink>,
-    ) -> Result<(), EmitError> {
+        acks: Option<(AckSink, Duration)>,
+    ) -> Result<Option<Asked>, EmitError> {
+        let audience = match self.uplink() {
+            Some(uplink) if !flags.local => uplink.audience(&target),
+            _ => Audience::Here,
+        };
+        // Before it is published: what cannot be encoded is sent to nobody.
+        let sink = acks.as_ref().map(|(sink, _)| sink.clone());
+        let broadcast = self.prepare(target, flags, event, args, sink)?;
+        let asked = self.publish(audience, &broadcast.target, flags, event, args, acks.map(|(_, time)| time))?;
+        if !matches!(audience, Audience::Node(_)) {
+            self.deliver(Arc::new(broadcast)).await;
+        }
+        Ok(asked)
+    }
+
+    fn publish(
+        &self,
+        audience: Audience,
+        target: &Target,
+        flags: &Flags,
+        event: &str,
+        args: &Args,
+        ack_timeout: Option<Duration>,
+    ) -> Result<Option<Asked>, EmitError> {
+        let Some(uplink) = self.uplink() else { return Ok(None) };
+        if audience == Audience::Here {
+            return Ok(None);
+        }
+        let asked = ack_timeout.map(|_| uplink.expect(audience));
+        let ack = asked.as_ref().zip(ack_timeout).map(|(asked, timeout)| AckRequest {
+            id: asked.gather.id(),
+            timeout: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
+        });
+        let broadcast = message::Broadcast {
+            target: uplink::to_target(&self.name, target),
+            flags: message::Flags { volatile: flags.volatile, compress: flags.compress },
+            ack,
+            event: event.into(),
+            args: uplink::to_payload(args),
+        };
+        uplink.broadcast(broadcast, audience).map_err(|error| EmitError::Cluster(error.to_string()))?;
+        Ok(asked)
+    }
+
+    /// Everything that the delivery of an event in this process needs.
+    pub(crate) fn prepare(
+        &self,
+        target: Target,
+        flags: &Flags,
+        event: &str,
+        args: &Args,
+        acks: Option<AckSink>,
+    ) -> Result<Broadcast, EmitError> {
         let ack_id = acks.as_ref().map(|sink| sink.id);
         let message = Arc::new(self.event(event, args, ack_id, flags.compress)?);
-        let handlers = self.registry.load();
-        let watched = handlers.room_actor.is_some();
-        let outgoing = (watched || !handlers.outgoing.is_empty() || self.core.has_curious_sockets())
-            .then(|| Outgoing { name: event.into(), args: args.clone() });
-        drop(handlers);
-        let broadcast = Arc::new(Broadcast {
+        let is_heard = self.has_room_actors()
+            || !self.registry.load().outgoing.is_empty()
+            || self.core.has_curious_sockets();
+        let outgoing = is_heard.then(|| Outgoing { name: event.into(), args: args.clone() });
+        Ok(Broadcast {
             namespace: self.number,
             target,
             message,
             is_volatile: flags.volatile,
             acks,
+            reached: None,
             outgoing,
-        });
+        })
+    }
+
+    fn has_room_actors(&self) -> bool {
+        self.registry.load().room_actor.is_some()
+    }
+
+    /// Delivers in this process. After it returns the message is in every outbox it is for.
+    async fn deliver(&self, broadcast: Arc<Broadcast>) {
         let (done, finished) = Done::new();
         match broadcast.target.single_room().cloned() {
-            Some(room) => self.rooms.send(&room, broadcast, done, watched),
+            Some(room) => self.rooms.send(&room, broadcast, done, self.has_room_actors()),
             None => {
                 self.hubs().deliver(&broadcast, &done);
                 drop((broadcast, done));
@@ -178,7 +262,17 @@ impl NamespaceInner {
         }
         // An error would mean that it was told already.
         let _ = finished.await;
-        Ok(())
+    }
+
+    /// Delivers what another node sent. What is handed in first reaches each socket first, whatever the rooms: past the rooms'
+    /// actors, unless one of the user's wants to see it. The result ends when it is in every outbox.
+    pub(crate) fn deliver_in_order(&self, broadcast: Arc<Broadcast>) -> tokio::sync::oneshot::Receiver<()> {
+        let (done, finished) = Done::new();
+        match broadcast.target.single_room().cloned() {
+            Some(room) if self.has_room_actors() => self.rooms.send(&room, broadcast, done, true),
+            _ => self.hubs().deliver(&broadcast, &done),
+        }
+        finished
     }
 }
 
@@ -213,13 +307,36 @@ impl Namespace {
         self.0.sockets.load(Ordering::Relaxed)
     }
 
-    /// The rooms that have members, without the sockets' own.
-    pub fn room_names(&self) -> Vec<String> {
-        self.0.rooms.names().iter().map(ToString::to_string).collect()
+    /// The rooms that have members on this node, without the sockets' own.
+    pub fn room_names_here(&self) -> Vec<String> {
+        self.0.rooms.sizes().iter().map(|(room, _)| room.to_string()).collect()
     }
 
-    /// How many members a room has.
-    pub fn room_size(&self, room: &str) -> usize {
+    /// The rooms that have members on any node, and how many, without the sockets' own.
+    pub async fn room_names(&self) -> RoomList {
+        let mut rooms = std::collections::BTreeMap::new();
+        let operator = self.operator();
+        let asked = operator.ask(message::Action::Rooms);
+        let here = self.0.rooms.sizes().into_iter().map(|(room, size)| (room, size as u64));
+        let answers = operator.answers(asked).await;
+        let elsewhere = answers.answers.into_iter().flat_map(|(_, answer)| match answer {
+            message::Answer::Rooms(rooms) => rooms,
+            _ => Vec::new(),
+        });
+        for (room, members) in here.chain(elsewhere) {
+            *rooms.entry(room.to_string()).or_insert(0) += members;
+        }
+        RoomList { rooms: rooms.into_iter().collect(), missing_nodes: answers.missing }
+    }
+
+    /// How many members a room has on all nodes.
+    pub async fn room_size(&self, room: &str) -> RoomSize {
+        let reached = self.to(room).count_sockets().await;
+        RoomSize { members: reached.sockets, missing_nodes: reached.missing_nodes }
+    }
+
+    /// How many members a room has on this node.
+    pub fn room_size_here(&self, room: &str) -> usize {
         self.0.rooms.size(room)
     }
 
@@ -240,8 +357,8 @@ impl Namespace {
     }
 
     /// Makes every member leave the room, which thereby closes.
-    pub async fn close_room(&self, room: &str) {
-        self.to(room).sockets_leave([room]).await;
+    pub async fn close_room(&self, room: &str) -> Reached {
+        self.to(room).sockets_leave([room]).await
     }
 
     /// The user's own actor of a room that is open, if [`rooms`](Self::rooms) made one.
@@ -279,9 +396,21 @@ impl RoomHandle {
         &self.namespace
     }
 
-    /// How many members it has.
-    pub fn size(&self) -> usize {
-        self.namespace.room_size(&self.name)
+    /// How many members it has on this node.
+    pub fn size_here(&self) -> usize {
+        self.namespace.room_size_here(&self.name)
+    }
+
+    /// How many members it has on all nodes: see [`Namespace::room_size`].
+    pub async fn size(&self) -> RoomSize {
+        self.namespace.room_size(&self.name).await
+    }
+
+    /// The other nodes that told of members in this room, with how many: what is known without asking, so it may be late.
+    pub fn other_nodes(&self) -> Vec<(String, u64)> {
+        let Some(uplink) = self.namespace.0.uplink() else { return Vec::new() };
+        let elsewhere = uplink.elsewhere(self.namespace.name(), &self.name).into_iter();
+        elsewhere.map(|(node, members)| (node.to_string(), members)).collect()
     }
 
     /// Emits to its members.

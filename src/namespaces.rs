@@ -18,12 +18,17 @@ use crate::handler::{Registry, registration};
 use crate::id::IdSource;
 use crate::namespace::{Namespace, NamespaceInner};
 use crate::protocol::{Args, EncodeError, Parser};
+use crate::uplink::Uplink;
 
 /// What every part of a server needs.
 pub(crate) struct Core {
     pub(crate) config: Config,
     pub(crate) hubs: Arc<Hubs>,
     pub(crate) ids: IdSource,
+    /// The way to other nodes, if there are any.
+    pub(crate) uplink: Option<Arc<Uplink>>,
+    /// When the server was built.
+    pub(crate) started: std::time::SystemTime,
     /// Tells the servers of a process apart.
     pub(crate) number: usize,
     ack_ids: AtomicU64,
@@ -36,6 +41,7 @@ impl Core {
     pub(crate) fn new(
         config: Config,
         ids: IdSource,
+        uplink: Option<Arc<Uplink>>,
         states: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
     ) -> Arc<Self> {
         static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
@@ -44,6 +50,8 @@ impl Core {
             config,
             hubs: Hubs::new(),
             ids,
+            uplink,
+            started: std::time::SystemTime::now(),
             number,
             ack_ids: AtomicU64::new(0),
             has_curious_sockets: AtomicBool::new(false),
@@ -158,6 +166,11 @@ impl Namespaces {
             params,
             is_dynamic,
         )
+    }
+
+    /// The namespace of exactly that name, if there is one now.
+    pub(crate) fn live(&self, name: &str) -> Option<Arc<NamespaceInner>> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     /// The namespace of that name, if there is one now.

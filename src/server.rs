@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use actix_web::http::header::HeaderMap;
 use actix_web::{HttpRequest, web};
+use socketio_cluster::bus::{Bus, BusEvents};
 
 use crate::broadcast_operator::{BroadcastOperator, broadcasting};
 use crate::client::Client;
 use crate::client_files::ClientFiles;
-use crate::config::{Config, ConfigError, CookieConfig, CorsConfig, EngineConfig};
+use crate::config::{ClusterConfig, Config, ConfigError, CookieConfig, CorsConfig, EngineConfig};
 use crate::disconnect_reason::DisconnectReason;
 use crate::engine::{ConnectionError, Engine, EngineBuilder};
 use crate::error::NamespaceError;
@@ -25,6 +26,7 @@ use crate::namespaces::{Core, DynamicNamespace, Namespaces};
 use crate::protocol::{Args, Parser};
 use crate::service::Server;
 use crate::socket::Socket;
+use crate::uplink::{Site, Uplink};
 
 /// Sessions are closed over this time when a server stops, so that not all clients come back at once.
 const CLOSE_SPREAD: Duration = Duration::from_millis(500);
@@ -46,13 +48,15 @@ pub struct SocketIoBuilder {
     engine: EngineBuilder,
     states: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
     client_files: Option<PathBuf>,
+    cluster: ClusterConfig,
+    bus: Option<(Arc<dyn Bus>, BusEvents)>,
 }
 
 impl Default for SocketIoBuilder {
     fn default() -> Self {
         let mut engine = EngineBuilder::default();
         engine.config_mut().path = "/socket.io/".to_owned();
-        Self { config: Config::default(), engine, states: HashMap::new(), client_files: None }
+        Self { config: Config::default(), engine, states: HashMap::new(), client_files: None, cluster: ClusterConfig::default(), bus: None }
     }
 }
 
@@ -201,11 +205,31 @@ impl SocketIoBuilder {
         self
     }
 
+    /// Makes the server a node of a cluster: `bus` is what [`NatsBus::connect`](crate::cluster::NatsBus::connect) returns. Without
+    /// a bus it is a server by itself.
+    pub fn bus<B: Bus>(mut self, (bus, events): (B, BusEvents)) -> Self {
+        self.bus = Some((Arc::new(bus), events));
+        self
+    }
+
+    /// How it takes part in the cluster. Without effect if there is no [`bus`](Self::bus).
+    pub fn cluster(mut self, change: impl FnOnce(&mut ClusterConfig)) -> Self {
+        change(&mut self.cluster);
+        self
+    }
+
     /// The server, or what is wrong with its options.
+    ///
+    /// # Panics
+    /// With a bus, outside of a tokio runtime: what listens to it runs there.
     pub fn try_build(self) -> Result<SocketIo, ConfigError> {
         let node = NodeToken::random();
         let ids = IdSource::new(node.clone(), None);
-        let core = Core::new(self.config.validate()?, ids, self.states);
+        let (uplink, events) = match self.bus {
+            Some((bus, events)) => (Some(Uplink::new(bus, &node, self.cluster)?), Some(events)),
+            None => (None, None),
+        };
+        let core = Core::new(self.config.validate()?, ids, uplink.clone(), self.states);
         let namespaces = Namespaces::new(core.clone());
         // Always there, as with the reference server.
         namespaces.of("/");
@@ -216,6 +240,10 @@ impl SocketIoBuilder {
             .node(node)
             .on_handshake(move |request| remember_app(number, request))
             .build(move |connection| Box::new(Client::open(connection, of_client.clone())))?;
+        if let Some((uplink, events)) = uplink.zip(events) {
+            let site: Arc<dyn Site> = namespaces.clone();
+            uplink.start(events, Arc::downgrade(&site));
+        }
         let client_files = self.client_files.map(|folder| ClientFiles::read(&folder));
         Ok(SocketIo { core, namespaces, engine, client_files })
     }
@@ -223,7 +251,7 @@ impl SocketIoBuilder {
     /// The server.
     ///
     /// # Panics
-    /// If the options make no sense: see [`ConfigError`].
+    /// If the options make no sense: see [`ConfigError`]; and as [`try_build`](Self::try_build) does.
     pub fn build(self) -> SocketIo {
         match self.try_build() {
             Ok(io) => io,
@@ -308,6 +336,18 @@ impl SocketIo {
         self.core.state()
     }
 
+    pub(crate) fn uplink(&self) -> Option<&Arc<Uplink>> {
+        self.core.uplink.as_ref()
+    }
+
+    pub(crate) fn started(&self) -> std::time::SystemTime {
+        self.core.started
+    }
+
+    pub(crate) fn token(&self) -> &NodeToken {
+        self.core.ids.node()
+    }
+
     pub(crate) fn parser(&self) -> Parser {
         self.core.config.parser
     }
@@ -352,6 +392,9 @@ impl SocketIo {
         let begin = tokio::time::Instant::now();
         self.engine.close(DisconnectReason::ServerShuttingDown, CLOSE_SPREAD, CLOSE_DEADLINE).await;
         // The handlers of the sockets that went may still be at work: they end with the threads they run on.
+        if let Some(uplink) = self.uplink() {
+            uplink.say_goodbye();
+        }
         while self.namespaces.all().iter().any(|namespace| !namespace.is_unused())
             && begin.elapsed() < CLOSE_DEADLINE
         {

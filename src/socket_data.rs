@@ -57,6 +57,12 @@ impl SocketData {
         Ok(())
     }
 
+    /// The shared document as it is.
+    pub(crate) fn shared_json(&self) -> Option<String> {
+        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(shared.as_ref()?.get().to_owned())
+    }
+
     /// The shared document, if there is one and it is a `T`.
     pub fn shared<T: DeserializeOwned>(&self) -> Option<T> {
         let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);

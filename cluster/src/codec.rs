@@ -108,8 +108,7 @@ pub fn encode(envelope: &Envelope) -> Result<Bytes, TooManyItems> {
         Message::Broadcast(broadcast) => write_broadcast(&mut w, broadcast),
         Message::Membership(membership) => {
             w.text(&membership.namespace);
-            w.text(&membership.room);
-            w.number(membership.members);
+            write_rooms(&mut w, &membership.rooms);
             w.byte(u8::from(membership.wants_answer));
         }
         Message::FenceRequest(nonce) | Message::FenceAnswer(nonce) => w.number(*nonce),
@@ -161,8 +160,7 @@ pub fn decode(bytes: &Bytes) -> Result<Decoded, DecodeError> {
         kind::BROADCAST => Message::Broadcast(read_broadcast(&mut r)?),
         kind::MEMBERSHIP => Message::Membership(Membership {
             namespace: r.text()?,
-            room: r.text()?,
-            members: r.number()?,
+            rooms: read_rooms(&mut r)?,
             wants_answer: r.flag()?,
         }),
         kind::FENCE_REQUEST => Message::FenceRequest(r.number()?),
@@ -221,6 +219,17 @@ fn read_announcement(r: &mut Reader<'_>) -> Result<Announcement, DecodeError> {
     let buckets = u32::try_from(r.number()?).map_err(|_| DecodeError::Number)?;
     let settings = Settings { buckets, bucket_hash: r.byte()? };
     Ok(Announcement { settings, name: r.text()? })
+}
+
+fn write_rooms(w: &mut Writer, rooms: &[(std::sync::Arc<str>, u64)]) {
+    w.list(rooms, |w, (room, members)| {
+        w.text(room);
+        w.number(*members);
+    });
+}
+
+fn read_rooms(r: &mut Reader<'_>) -> Result<Vec<(std::sync::Arc<str>, u64)>, DecodeError> {
+    r.list(2, |r| Ok((r.text()?, r.number()?)))
 }
 
 fn write_target(w: &mut Writer, target: &Target) {
@@ -367,10 +376,7 @@ fn write_response(w: &mut Writer, response: &Response) {
         }
         Answer::Rooms(rooms) => {
             w.byte(4);
-            w.list(rooms, |w, (room, members)| {
-                w.text(room);
-                w.number(*members);
-            });
+            write_rooms(w, rooms);
         }
         Answer::ServerSideAck(payload) => {
             w.byte(5);
@@ -401,7 +407,7 @@ fn read_response(r: &mut Reader<'_>) -> Result<Response, DecodeError> {
             let (id, rooms) = (r.text()?, r.list(1, Reader::text)?);
             Ok(Socket { id, rooms, handshake: r.bytes()?, data: r.bytes()? })
         })?),
-        4 => Answer::Rooms(r.list(2, |r| Ok((r.text()?, r.number()?)))?),
+        4 => Answer::Rooms(read_rooms(r)?),
         5 => Answer::ServerSideAck(read_payload(r)?),
         6 => {
             let socket = r.text()?;

@@ -94,9 +94,13 @@ fn message() -> impl Strategy<Value = Message> {
                 args
             })
         ),
-        (text(), text(), any::<u64>(), any::<bool>()).prop_map(|(namespace, room, members, wants_answer)| {
-            Message::Membership(Membership { namespace, room, members, wants_answer })
-        }),
+        (text(), prop::collection::vec((text(), any::<u64>()), 0..4), any::<bool>()).prop_map(
+            |(namespace, rooms, wants_answer)| Message::Membership(Membership {
+                namespace,
+                rooms,
+                wants_answer
+            })
+        ),
         any::<u64>().prop_map(Message::FenceRequest),
         any::<u64>().prop_map(Message::FenceAnswer),
         (any::<u64>(), target(), action()).prop_map(|(id, target, action)| Message::Request(Request {

@@ -44,8 +44,13 @@ impl Interest {
     }
 
     /// Whether `subject` is subscribed: in use, or lingering.
-    pub fn is_subscribed(&self, subject: &Subject) -> bool {
+    pub fn is_subscribed(&self, subject: &str) -> bool {
         self.used.contains_key(subject) || self.idle.contains_key(subject)
+    }
+
+    /// All subjects that are subscribed.
+    pub fn all(&self) -> Vec<Subject> {
+        self.used.keys().chain(self.idle.keys()).cloned().collect()
     }
 
     /// How many subjects are subscribed.
@@ -83,7 +88,7 @@ mod tests {
         assert!(interest.sweep(start + LINGER * 2).is_empty(), "still used");
         interest.close(subject, start);
         assert!(interest.sweep(start + LINGER / 2).is_empty());
-        assert!(interest.is_subscribed(subject));
+        assert!(interest.is_subscribed(subject.as_str()));
         assert_eq!(interest.sweep(start + LINGER), std::slice::from_ref(subject));
         assert_eq!(interest.subscribed(), 0);
         assert!(interest.open(subject), "subscribed anew");

@@ -150,15 +150,13 @@ pub struct AckRequest {
     pub timeout: u64,
 }
 
-/// How many members a room has on the sending node.
+/// How many members some rooms of a bucket have on the sending node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Membership {
-    /// The namespace of the room.
+    /// The namespace of the rooms.
     pub namespace: Arc<str>,
-    /// The room.
-    pub room: Arc<str>,
-    /// Members on the sending node: 0 when the room closed there.
-    pub members: u64,
+    /// The rooms, each with its members on the sending node: 0 when it closed there.
+    pub rooms: Vec<(Arc<str>, u64)>,
     /// Whether nodes that also hold the room should say so to the sender's inbox.
     pub wants_answer: bool,
 }

@@ -128,9 +128,29 @@ impl<T> Gather<T> {
         self.id
     }
 
+    /// A node will not answer: it counts as missing.
+    pub fn give_up(&self, node: NodeId) {
+        if let Some(request) = self.scatter.lock().requests.get_mut(&self.id) {
+            request.end(node, true);
+        }
+    }
+
     /// The next answer; None when no more will come.
     pub async fn next(&mut self) -> Option<(NodeId, T)> {
         self.receiver.recv().await
+    }
+
+    /// The next answer; None when no more will come.
+    pub fn poll_next(&mut self, context: &mut std::task::Context<'_>) -> std::task::Poll<Option<(NodeId, T)>> {
+        self.receiver.poll_recv(context)
+    }
+
+    /// Who is known not to answer any more, in order: dead, or its answers were too many.
+    pub fn dead(&self) -> Vec<NodeId> {
+        match self.scatter.lock().requests.get(&self.id) {
+            Some(request) => request.missing.iter().copied().collect(),
+            None => Vec::new(),
+        }
     }
 
     /// Who has not answered completely until now, in order.

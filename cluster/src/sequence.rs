@@ -30,6 +30,13 @@ impl Outgoing {
         *last
     }
 
+    /// Nothing will be published on `subject` for long: what would be is numbered from 1 again. Only when whoever listens there
+    /// forgets this node, too, or is gone.
+    pub fn forget(&mut self, subject: &Subject) {
+        self.last.remove(subject);
+        self.since_heartbeat.remove(subject);
+    }
+
     /// The last numbers on the subjects used since the previous call: what a heartbeat says.
     pub fn heartbeat(&mut self) -> Vec<(Subject, u64)> {
         self.since_heartbeat.drain().collect()
@@ -80,7 +87,7 @@ impl Incoming {
 
     /// A heartbeat said that `number` was the last on `subject`, which this node is subscribed to. Nothing can be said about
     /// a subject on which nothing was heard of that publisher: the subscription may be younger.
-    pub fn heartbeat(&mut self, from: NodeId, epoch: Epoch, subject: &Subject, number: u64) -> Arrival {
+    pub fn heartbeat(&mut self, from: NodeId, epoch: Epoch, subject: &str, number: u64) -> Arrival {
         let (publisher, is_new_epoch) = self.publisher(from, epoch);
         if is_new_epoch {
             return Arrival::NewEpoch;
@@ -155,16 +162,16 @@ mod tests {
         assert_eq!(incoming.message(node, first, subject, 11), Arrival::Gap(2));
         assert_eq!(incoming.message(node, first, subject, 9), Arrival::Old);
         assert_eq!(incoming.message(node, first, subject, 12), Arrival::Expected);
-        assert_eq!(incoming.heartbeat(node, first, subject, 12), Arrival::Expected);
-        assert_eq!(incoming.heartbeat(node, first, subject, 15), Arrival::Gap(3));
-        assert_eq!(incoming.heartbeat(node, first, subject, 15), Arrival::Expected, "told once");
+        assert_eq!(incoming.heartbeat(node, first, subject.as_str(), 12), Arrival::Expected);
+        assert_eq!(incoming.heartbeat(node, first, subject.as_str(), 15), Arrival::Gap(3));
+        assert_eq!(incoming.heartbeat(node, first, subject.as_str(), 15), Arrival::Expected, "told once");
         assert_eq!(incoming.message(node, first, subject, u64::MAX), Arrival::Gap(u64::MAX - 16));
         assert_eq!(incoming.message(node, first, subject, u64::MAX), Arrival::Old);
         assert_eq!(incoming.message(node, second, subject, 1), Arrival::NewEpoch);
         assert_eq!(incoming.message(node, second, subject, 2), Arrival::Expected);
         incoming.forget_subject(subject);
         assert_eq!(
-            incoming.heartbeat(node, second, subject, 9),
+            incoming.heartbeat(node, second, subject.as_str(), 9),
             Arrival::Expected,
             "nothing was heard there"
         );

@@ -1,6 +1,7 @@
 //! One message to many sockets: whom it is for, its only encoding, and how its end is noticed.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use bytestring::ByteString;
 use smallvec::SmallVec;
@@ -39,6 +40,8 @@ pub(crate) struct Broadcast {
     pub(crate) is_volatile: bool,
     /// Where the acknowledgements go, if some are asked for.
     pub(crate) acks: Option<AckSink>,
+    /// Counts the sockets it is for, if somebody wants to know.
+    pub(crate) reached: Option<Arc<AtomicUsize>>,
     /// What the message says, if anybody listens to what goes out.
     pub(crate) outgoing: Option<Outgoing>,
 }

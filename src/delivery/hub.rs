@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasherDefault;
 use std::num::NonZeroU64;
 use std::rc::{Rc, Weak};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -299,6 +300,9 @@ impl Hub {
         self.inner.borrow_mut().each(broadcast.namespace, &broadcast.target, |entry| {
             if let Some(sink) = &broadcast.acks {
                 entry.local.expect_ack(sink);
+            }
+            if let Some(reached) = &broadcast.reached {
+                reached.fetch_add(1, Ordering::Relaxed);
             }
             if broadcast.outgoing.is_some() {
                 curious.push(entry.local.clone());

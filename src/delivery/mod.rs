@@ -14,7 +14,7 @@ mod rooms;
 pub(crate) use self::broadcast::{AckSink, Answered, Broadcast, Done, Gone, Outgoing, Target};
 pub(crate) use self::hub::{Hub, HubRef, Hubs, Local};
 pub(crate) use self::room::{RoomLife, RoomWatcher};
-pub(crate) use self::rooms::Rooms;
+pub(crate) use self::rooms::{Doors, Rooms};
 
 /// The name of a room.
 pub(crate) type RoomName = std::sync::Arc<str>;

@@ -18,15 +18,25 @@ struct Entry {
     members: usize,
 }
 
+/// Somebody who wants to know which rooms are open in this process. Called under the directory's lock, so the calls for a room come
+/// in the order of what happened; must not block, nor ask the directory.
+pub(crate) trait Doors: Send + Sync {
+    /// The room has its first member.
+    fn opened(&self, room: &RoomName);
+    /// The last member has left.
+    fn closed(&self, room: &RoomName);
+}
+
 /// See the module's documentation.
 pub(crate) struct Rooms {
     hubs: Arc<Hubs>,
+    doors: Option<Box<dyn Doors>>,
     open: Mutex<HashMap<RoomName, Entry>>,
 }
 
 impl Rooms {
-    pub(crate) fn new(hubs: Arc<Hubs>) -> Self {
-        Self { hubs, open: Mutex::default() }
+    pub(crate) fn new(hubs: Arc<Hubs>, doors: Option<Box<dyn Doors>>) -> Self {
+        Self { hubs, doors, open: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<RoomName, Entry>> {
@@ -56,6 +66,9 @@ impl Rooms {
                 let addr = Room::open(room.clone(), self.hubs.clone(), watcher(), false);
                 addr.do_send(join);
                 open.insert(room.clone(), Entry { addr, members: 1 });
+                if let Some(doors) = &self.doors {
+                    doors.opened(room);
+                }
             }
         }
     }
@@ -69,6 +82,9 @@ impl Rooms {
         if entry.members == 0 {
             entry.addr.do_send(Close);
             open.remove(room);
+            if let Some(doors) = &self.doors {
+                doors.closed(room);
+            }
         }
     }
 
@@ -90,9 +106,9 @@ impl Rooms {
         }
     }
 
-    /// The names of all rooms with members.
-    pub(crate) fn names(&self) -> Vec<RoomName> {
-        self.lock().keys().cloned().collect()
+    /// All rooms with members, and how many each has.
+    pub(crate) fn sizes(&self) -> Vec<(RoomName, usize)> {
+        self.lock().iter().map(|(room, entry)| (room.clone(), entry.members)).collect()
     }
 
     /// How many members a room has.

@@ -9,6 +9,8 @@ use arc_swap::ArcSwap;
 
 use super::{ActorFactory, Erased, ErasedMiddleware, LocalFuture, Refusal, RoomActorFactory, RoomEvent};
 use crate::protocol::Args;
+use crate::room_message::RoomMessageForwarder;
+use crate::server_side::ServerSideListener;
 use crate::socket::Socket;
 
 /// A listener to what goes out: the socket, the event's name and its arguments. Must not block.
@@ -33,6 +35,8 @@ pub(crate) struct Handlers {
     pub(crate) rooms: Vec<RoomListener>,
     pub(crate) room_actor: Option<RoomActorFactory>,
     pub(crate) actors: Vec<ActorFactory>,
+    pub(crate) server_side: Vec<(Box<str>, ServerSideListener)>,
+    pub(crate) room_messages: HashMap<Box<str>, RoomMessageForwarder>,
 }
 
 /// A handler of an event.
@@ -264,6 +268,32 @@ macro_rules! registration {
         {
             let factory = crate::handler::room_actor_factory(make);
             self.registry().change(|handlers| handlers.room_actor = Some(factory));
+            self
+        }
+
+        /// Lets the actors of rooms, which are of type `A`, be sent messages of type `M` from any node: see
+        /// [`tell_room`](crate::Namespace::tell_room).
+        pub fn room_message<A, M>(self) -> Self
+        where
+            A: actix::Actor<Context = actix::Context<A>> + actix::Handler<M>,
+            M: crate::room_message::RoomMessage,
+        {
+            let forward = crate::room_message::forwarder::<A, M>();
+            self.registry().change(|handlers| handlers.room_messages.insert(M::NAME.into(), forward));
+            self
+        }
+
+        /// Called for each event of that name that another server of the cluster sent with
+        /// [`server_side_emit`](crate::Namespace::server_side_emit). Its result is the answer, if one is asked for; of several
+        /// listeners the first one's. Runs beside everything else, in no particular thread.
+        pub fn on_server_side_emit<F, R>(self, event: &str, listener: F) -> Self
+        where
+            F: Fn(crate::server_side::ServerSideEvent) -> R + Send + Sync + 'static,
+            R: std::future::Future + Send + 'static,
+            R::Output: crate::protocol::ToArgs,
+        {
+            let listener = crate::server_side::erase_listener(listener);
+            self.registry().change(|handlers| handlers.server_side.push((event.into(), listener)));
             self
         }
     };

@@ -20,6 +20,7 @@ mod list;
 mod msgpack;
 mod packet;
 mod to_args;
+mod transfer;
 
 pub use bytestring::ByteString;
 

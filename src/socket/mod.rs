@@ -344,7 +344,7 @@ impl Socket {
     }
 
     /// Leaves its rooms and its hub; what it owes is failed. False if that was done before. On its own thread.
-    pub(crate) fn leave_everything(&self, _: DisconnectReason) -> bool {
+    pub(crate) fn leave_everything(&self) -> bool {
         let (rooms, owed) = {
             let mut extras = self.extras();
             if self.0.state.swap(DISCONNECTED, Ordering::AcqRel) != CONNECTED {

@@ -9,6 +9,8 @@ use crate::broadcast_operator::RoomNames;
 use crate::delivery::RoomName;
 use crate::error::JoinError;
 use crate::handler::Watcher;
+use crate::reached::{Joined, names};
+use crate::uplink::Hold;
 
 impl Socket {
     /// The rooms it is in, its own id first.
@@ -17,21 +19,49 @@ impl Socket {
         std::iter::once(self.id()).chain(extras.rooms.iter().map(|room| &**room)).map(str::to_owned).collect()
     }
 
-    /// Joins rooms. When it returns, whatever is emitted to them reaches this socket. In a middleware: when it
-    /// is connected.
-    pub async fn join(&self, rooms: impl RoomNames) -> Result<(), JoinError> {
+    pub(crate) fn shared_rooms(&self) -> Vec<RoomName> {
+        let extras = self.extras();
+        std::iter::once(self.shared_id()).chain(&extras.rooms).cloned().collect()
+    }
+
+    /// Joins rooms. When it returns, whatever is emitted to them on any node reaches this socket; if there are other nodes, it waits
+    /// until each of them has confirmed it, at most
+    /// [`request_timeout`](crate::config::ClusterConfig::request_timeout), and names those that did not. In a middleware: when it is
+    /// connected.
+    pub async fn join(&self, rooms: impl RoomNames) -> Result<Joined, JoinError> {
         let rooms: Vec<String> = rooms.names().collect();
         match self.0.hub.get() {
             Some(hub) if !hub.is_here() => {
                 let (sender, receiver) = oneshot::channel();
-                let socket = self.clone();
+                let (socket, rooms) = (self.clone(), rooms.clone());
                 hub.visit(move |_| {
                     let _ = sender.send(rooms.iter().try_for_each(|room| socket.join_here(room)));
                 });
-                receiver.await.unwrap_or(Err(JoinError::Disconnected))
+                receiver.await.unwrap_or(Err(JoinError::Disconnected))?;
             }
-            _ => rooms.iter().try_for_each(|room| self.join_here(room)),
+            _ => rooms.iter().try_for_each(|room| self.join_here(room))?,
         }
+        let namespace = &self.0.namespace;
+        let missing = match namespace.uplink() {
+            Some(uplink) if self.is_connected() => uplink.rooms_confirmed(namespace.name(), &rooms).await,
+            _ => Vec::new(),
+        };
+        Ok(Joined { missing_nodes: names(missing) })
+    }
+
+    /// Before it enters: waits until the other nodes know that its namespace, and the rooms that its middlewares had it join, are
+    /// open here. What keeps them open is to be held until it has entered.
+    pub(crate) async fn prepare_to_enter(&self) -> Option<Hold> {
+        let namespace = &self.0.namespace;
+        let uplink = namespace.uplink()?;
+        namespace.confirmed().await;
+        let rooms = self.extras().rooms.clone();
+        if rooms.is_empty() {
+            return None;
+        }
+        let hold = uplink.hold(namespace.name(), &rooms);
+        hold.confirmed().await;
+        Some(hold)
     }
 
     /// On its own thread.
@@ -39,7 +69,8 @@ impl Socket {
         if room == self.id() {
             return Ok(());
         }
-        if self.0.namespace.core().ids.looks_like_own(room) {
+        let core = self.0.namespace.core();
+        if core.ids.looks_like_own(room) || core.uplink.as_ref().is_some_and(|other| other.is_socket_id(room)) {
             return Err(JoinError::ForeignId);
         }
         let room: RoomName = {

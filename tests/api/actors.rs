@@ -192,7 +192,7 @@ async fn one_per_room_sees_its_life_and_its_traffic() {
     assert!(io.of("/").room_actor::<Table>("none").await.is_none());
     assert_eq!(one.expect::<i32>("deal").await.unwrap(), 1);
     one.close().await;
-    until(|| io.of("/").room_size("t") == 1).await;
+    until(|| io.of("/").room_size_here("t") == 1).await;
     io.of("/").close_room("t").await;
     let life = [
         "t started",

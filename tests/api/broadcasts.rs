@@ -124,7 +124,7 @@ async fn a_socket_has_its_own_room_and_no_other_may_join_it() {
     one.leave(one.id()).await;
     io.to(one.id()).emit("e", &1).await.unwrap();
     assert_eq!(got(&clients, "e").await, [0]);
-    assert_eq!(io.of("/").room_names(), Vec::<String>::new());
+    assert_eq!(io.of("/").room_names_here(), Vec::<String>::new());
     io.to(two.id()).sockets_join(one.id()).await;
     assert_eq!(two.rooms(), [two.id()]);
     // Several at once: what comes before the refusal is joined.
@@ -140,17 +140,17 @@ async fn joining_and_leaving() {
     one.join(["a", "b", "a"]).await.unwrap();
     one.join("a").await.unwrap();
     assert_eq!(one.rooms(), [one.id(), "a", "b"]);
-    assert_eq!((all.room_size("a"), all.room_size("none")), (1, 0));
+    assert_eq!((all.room_size_here("a"), all.room_size_here("none")), (1, 0));
     two.join("a").await.unwrap();
-    assert_eq!(all.room_size("a"), 2);
+    assert_eq!(all.room_size_here("a"), 2);
     one.leave("a").await;
     one.leave("a").await;
     one.leave("never").await;
-    assert_eq!((all.room_size("a"), one.rooms()), (1, vec![one.id().to_owned(), "b".to_owned()]));
+    assert_eq!((all.room_size_here("a"), one.rooms()), (1, vec![one.id().to_owned(), "b".to_owned()]));
     all.to("a").emit("e", &1).await.unwrap();
     assert_eq!(got(&clients, "e").await, [1]);
     clients[1].close().await;
-    until(|| all.room_names() == ["b"]).await;
+    until(|| all.room_names_here() == ["b"]).await;
 }
 
 #[actix_web::test]
@@ -192,7 +192,7 @@ async fn many_are_made_to_join_leave_and_go() {
     io.to("b").emit("e", &1).await.unwrap();
     assert_eq!(got(&clients, "e").await, [0]);
     io.of("/").close_room("a").await;
-    assert_eq!(io.of("/").room_names(), ["b"]);
+    assert_eq!(io.of("/").room_names_here(), ["b"]);
     assert!(sockets[1].is_connected());
     io.except("b").disconnect_sockets(false).await;
     io.emit("e", &1).await.unwrap();

@@ -96,7 +96,7 @@ async fn a_middleware_may_join_rooms_and_its_socket_gets_nothing_before_it_is_co
     let client = TestClient::connect(&io).await.unwrap();
     io.to("early").emit("now", &2).await.unwrap();
     assert_eq!(client.expect::<i32>("now").await.unwrap(), 2);
-    assert_eq!(io.of("/").room_size("early"), 1);
+    assert_eq!(io.of("/").room_size_here("early"), 1);
 }
 
 #[actix_web::test]
@@ -107,7 +107,7 @@ async fn a_refused_socket_leaves_no_room_behind() {
         Err::<(), _>("no")
     });
     refused(TestClient::connect(&io).await);
-    assert_eq!(io.of("/").room_names(), Vec::<String>::new());
+    assert_eq!(io.of("/").room_names_here(), Vec::<String>::new());
     assert_eq!(io.of("/").socket_count(), 0);
 }
 

@@ -102,7 +102,7 @@ async fn rooms_are_there_while_disconnecting_and_gone_after() {
                 during.push(format!("{reason}: {}", socket.rooms()[1..].join(" ")));
                 // The others can be told, and it is not among them any more.
                 socket.to(socket.rooms()).emit("bye", socket.id()).await.unwrap();
-                during.push(format!("{} {}", io.of("/").room_size("a"), socket.is_connected()));
+                during.push(format!("{} {}", io.of("/").room_size_here("a"), socket.is_connected()));
             }
         })
         .on_disconnect(move |socket: Socket, reason: DisconnectReason| {
@@ -110,7 +110,7 @@ async fn rooms_are_there_while_disconnecting_and_gone_after() {
             async {}
         });
     let (one, two) = (TestClient::connect(&io).await.unwrap(), TestClient::connect(&io).await.unwrap());
-    until(|| io.of("/").room_size("b") == 2).await;
+    until(|| io.of("/").room_size_here("b") == 2).await;
     let id = one.id().to_owned();
     one.close().await;
     assert_eq!(two.expect::<String>("bye").await.unwrap(), id);

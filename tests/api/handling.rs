@@ -261,7 +261,7 @@ async fn whatever_of_the_application_panics_costs_its_own_event_only() {
     io.to("room").emit("hello", &1).await.unwrap();
     assert_eq!(client.expect::<i32>("hello").await.unwrap(), 1);
     client.close().await;
-    until(|| io.of("/").socket_count() == 1 && io.of("/").room_names().is_empty()).await;
+    until(|| io.of("/").socket_count() == 1 && io.of("/").room_names_here().is_empty()).await;
 }
 
 #[actix_web::test]

@@ -112,12 +112,12 @@ async fn run(io: &SocketIo, clients: &[TestClient], sockets: &[Socket], steps: &
         assert_eq!(got, expected);
     }
     for (room, members) in ROOMS.iter().zip(&model.0) {
-        assert_eq!(io.of("/").room_size(room), members.len());
+        assert_eq!(io.of("/").room_size_here(room), members.len());
     }
     for room in ROOMS {
         io.of("/").close_room(room).await;
     }
-    assert!(io.of("/").room_names().is_empty());
+    assert!(io.of("/").room_names_here().is_empty());
 }
 
 #[test]

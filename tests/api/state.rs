@@ -79,7 +79,7 @@ async fn a_socket_that_left_is_freed_with_its_data() {
         }
     });
     let client = TestClient::connect(&io).await.unwrap();
-    until(|| io.of("/").room_size("b") == 1).await;
+    until(|| io.of("/").room_size_here("b") == 1).await;
     assert_eq!(std::sync::Arc::strong_count(&mark), 3);
     client.close().await;
     until(|| std::sync::Arc::strong_count(&mark) == 2).await;

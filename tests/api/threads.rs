@@ -90,11 +90,11 @@ async fn who_has_joined_is_reached_and_who_has_left_is_not() {
                     for number in 0..200 {
                         let room = format!("{}-{}", &socket.id()[..5], number % 3);
                         socket.join(&room).await.unwrap();
-                        assert_eq!(io.of("/").room_size(&room), 1);
+                        assert_eq!(io.of("/").room_size_here(&room), 1);
                         assert_eq!(socket.rooms(), [socket.id(), &*room]);
                         io.to(&room).emit("in", &number).await.unwrap();
                         socket.leave(&room).await;
-                        assert_eq!(io.of("/").room_size(&room), 0);
+                        assert_eq!(io.of("/").room_size_here(&room), 0);
                         io.to(&room).emit("out", &number).await.unwrap();
                     }
                 })
@@ -107,7 +107,7 @@ async fn who_has_joined_is_reached_and_who_has_left_is_not() {
             }
         }
         threads.into_iter().for_each(|thread| thread.join().unwrap());
-        assert!(io.of("/").room_names().is_empty());
+        assert!(io.of("/").room_names_here().is_empty());
     }
 }
 
@@ -124,7 +124,7 @@ async fn rooms_reach_over_threads() {
             client.send(r#"27["join","room"]"#).await;
             assert_eq!(client.packet().await.unwrap(), r#"37["ok"]"#);
         }
-        assert_eq!(io.of("/").room_size("room"), 4);
+        assert_eq!(io.of("/").room_size_here("room"), 4);
         let ids: HashSet<_> = clients[..4].iter().map(|client| client.id.clone()).collect();
         let fetched = io.to("room").fetch_sockets().await.into_iter();
         assert_eq!(fetched.map(|socket| socket.id().to_owned()).collect::<HashSet<_>>(), ids);
@@ -160,9 +160,9 @@ async fn rooms_reach_over_threads() {
         }
         // All of them made to leave, then to go.
         io.to(&clients[0].id).sockets_leave("room").await;
-        assert_eq!(io.of("/").room_size("room"), 3);
+        assert_eq!(io.of("/").room_size_here("room"), 3);
         io.of("/").close_room("room").await;
-        assert_eq!(io.of("/").room_size("room"), 0);
+        assert_eq!(io.of("/").room_size_here("room"), 0);
         seen.wait(10).await;
         let life = seen.all();
         assert!(life[0].starts_with("Created") && life[9].starts_with("Deleted"), "{life:?}");
@@ -232,7 +232,7 @@ async fn churn_leaves_nothing_behind() {
         }
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         until(|| io.of("/").socket_count() == 0 && io.connection_count() == 0).await;
-        assert_eq!(io.of("/").room_names(), Vec::<String>::new());
+        assert_eq!(io.of("/").room_names_here(), Vec::<String>::new());
         assert!(sockets.iter().all(|socket| !socket.is_connected() && socket.rooms().len() == 1));
     }
 }

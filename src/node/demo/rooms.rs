@@ -143,8 +143,8 @@ impl Directory {
 
     /// Those that are always offered, then the fullest.
     fn list(&self) -> Vec<RoomSummary> {
-        let summary = |name: String| RoomSummary { count: self.chat.room_size(&name), name };
-        let mut others = self.chat.room_names();
+        let summary = |name: String| RoomSummary { count: self.chat.room_size_here(&name), name };
+        let mut others = self.chat.room_names_here();
         others.retain(|name| !ALWAYS.contains(&&**name));
         let mut others: Vec<_> = others.into_iter().map(summary).filter(|room| room.count > 0).collect();
         others.sort_by(|one, two| two.count.cmp(&one.count).then_with(|| one.name.cmp(&two.name)));

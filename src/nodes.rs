@@ -1,0 +1,96 @@
+//! The nodes of the cluster, as this one knows them.
+
+use std::time::{Duration, SystemTime};
+
+use crate::protocol::{FromArgs, ToArgs};
+use crate::server::SocketIo;
+use crate::server_side::ServerSideAcks;
+use crate::{config::ClusterConfig, error::EmitError};
+
+/// A node of the cluster.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct NodeInfo {
+    /// Its id for as long as it runs: the end of the ids of its sockets.
+    pub id: String,
+    /// What people call it; empty for one that has not introduced itself yet.
+    pub name: String,
+    /// When it started, as far as this node's clock tells.
+    pub since: SystemTime,
+    /// How many sockets it has, as of its last sign of life.
+    pub sockets: u64,
+    /// How many cores its process uses, as of its last sign of life: 0.5 is half of one.
+    pub load: f64,
+    /// Whether it is this node.
+    pub is_here: bool,
+    /// Whether it was heard lately. One that was not, while this node's own connection was away, is still listed.
+    pub is_reachable: bool,
+}
+
+impl SocketIo {
+    /// The id of this node: the end of the ids of its sockets.
+    pub fn node_id(&self) -> &str {
+        self.token().as_str()
+    }
+
+    /// The nodes of the cluster, this one first; only this one if there is no bus.
+    pub fn nodes(&self) -> Vec<NodeInfo> {
+        let sockets = self.namespaces().iter().map(crate::Namespace::socket_count).sum();
+        let Some(uplink) = self.uplink() else {
+            return vec![NodeInfo {
+                id: self.node_id().to_owned(),
+                name: ClusterConfig::default().name,
+                since: self.started(),
+                sockets: sockets as u64,
+                load: 0.0,
+                is_here: true,
+                is_reachable: true,
+            }];
+        };
+        let own = uplink.own_heartbeat(sockets);
+        let mut members = uplink.members();
+        members.sort_by_key(|member| member.id);
+        std::iter::once(own)
+            .chain(members)
+            .map(|member| NodeInfo {
+                id: member.id.to_string(),
+                name: member.name.to_string(),
+                since: member.since,
+                sockets: member.sockets,
+                load: member.load as f64 / 1000.0,
+                is_here: member.id == uplink.node().id,
+                is_reachable: member.is_reachable,
+            })
+            .collect()
+    }
+
+    /// Whether the other nodes can be reached now, as far as is known. True for a server without a bus.
+    pub fn is_cluster_connected(&self) -> bool {
+        self.uplink().is_none_or(|uplink| uplink.is_connected())
+    }
+
+    /// Waits until the connection to the broker is there and the nodes that live have been heard, at most `timeout`: false if there is
+    /// no connection by then. At once for a server without a bus. To be called before clients are let in, so that the first of them find
+    /// everybody.
+    pub async fn cluster_ready(&self, timeout: Duration) -> bool {
+        match self.uplink() {
+            Some(uplink) => uplink.ready(timeout).await,
+            None => true,
+        }
+    }
+
+    /// Sends an event to the other servers of the cluster, in the namespace `/`: see
+    /// [`Namespace::server_side_emit`](crate::Namespace::server_side_emit).
+    pub async fn server_side_emit<T: ToArgs + ?Sized>(&self, event: &str, data: &T) -> Result<(), EmitError> {
+        self.of("/").server_side_emit(event, data).await
+    }
+
+    /// As [`server_side_emit`](Self::server_side_emit), and collects what the servers answer.
+    pub async fn server_side_emit_with_ack<R: FromArgs, T: ToArgs + ?Sized>(
+        &self,
+        event: &str,
+        data: &T,
+    ) -> Result<ServerSideAcks<R>, EmitError> {
+        self.of("/").server_side_emit_with_ack(event, data).await
+    }
+}

@@ -1,0 +1,256 @@
+//! What this node does when other nodes, or external processes, ask: the namespaces are what they talk to.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::{FutureExt as _, StreamExt as _};
+use futures_util::future::BoxFuture;
+use socketio_cluster::external::{self, External};
+use socketio_cluster::message::{self, AckRequest, Action, Answer, Request};
+use socketio_cluster::node::NodeId;
+
+use crate::ack::{self, AckStream};
+use crate::broadcast_operator::{BroadcastOperator, Flags};
+use crate::delivery::{AckSink, Target};
+use crate::error::AckError;
+use crate::namespace::{Namespace, NamespaceInner};
+use crate::namespaces::Namespaces;
+use crate::protocol::Args;
+use crate::remote_socket::RemoteSocket;
+use crate::uplink::{self, Site, Uplink};
+
+/// The longest that acknowledgements are collected for another node.
+const MAX_ACK_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+/// Sockets, or rooms, in one part of an answer.
+const PER_ANSWER: usize = 500;
+
+impl Site for Namespaces {
+    fn deliver(&self, from: NodeId, broadcast: message::Broadcast) {
+        let message::Broadcast { target, flags, ack, event, args } = broadcast;
+        let Some((uplink, namespace)) = self.uplink().zip(self.live(&target.namespace)) else {
+            return self.nobody(from, ack);
+        };
+        let target = uplink::from_target(&target);
+        // The subject is that of many rooms: most of what comes may be for others.
+        let is_for_nobody = match target.single_room() {
+            Some(room) => namespace.rooms.size(room) == 0 && !uplink.is_socket_id(room),
+            None => false,
+        };
+        if is_for_nobody {
+            return self.nobody(from, ack);
+        }
+        let args = match uplink::from_payload(args) {
+            Ok(args) => args,
+            Err(error) => {
+                tracing::warn!(node = %from, %error, "the arguments of another node's broadcast are unusable");
+                return self.nobody(from, ack);
+            }
+        };
+        let flags =
+            Flags { volatile: flags.volatile, compress: flags.compress, local: true, timeout: None };
+        let (sink, answers) = ack.map(|_| ack::sink(namespace.core().next_ack_id())).unzip();
+        let ack_id = sink.as_ref().map_or(0, |sink: &AckSink| sink.id);
+        let broadcast = match namespace.prepare(target, &flags, &event, &args, sink) {
+            Ok(broadcast) => Arc::new(broadcast),
+            Err(error) => {
+                tracing::warn!(node = %from, %error, "another node's broadcast cannot be encoded");
+                return self.nobody(from, ack);
+            }
+        };
+        let finished = namespace.deliver_in_order(broadcast);
+        if let Some((ack, answers)) = ack.zip(answers) {
+            let uplink = uplink.clone();
+            let timeout = Duration::from_millis(ack.timeout).min(MAX_ACK_TIMEOUT);
+            let answers = AckStream::new(namespace, ack_id, answers, timeout, None);
+            tokio::spawn(async move {
+                // Then everybody who is to be asked has been asked.
+                let _ = finished.await;
+                collect_acks(&uplink, from, ack, answers).await;
+            });
+        }
+    }
+
+    fn answer(&self, from: NodeId, request: Request) -> BoxFuture<'static, ()> {
+        let Some(uplink) = self.uplink().cloned() else { return std::future::ready(()).boxed() };
+        let Request { id, target, action } = request;
+        let done = |sockets| (true, Answer::Done(sockets));
+        let Some(namespace) = self.live(&target.namespace) else {
+            let (is_last, answer) = match action {
+                Action::ExternalOutcome(reply) => return uplink.tell_outcome(from, id, &reply).boxed(),
+                _ => done(0),
+            };
+            uplink.respond(from, id, is_last, answer);
+            return std::future::ready(()).boxed();
+        };
+        let operator = BroadcastOperator::here(&namespace, uplink::from_target(&target));
+        match action {
+            Action::FetchSockets => async move {
+                let sockets = operator.fetch_sockets().await.sockets;
+                let described: Vec<_> = sockets.iter().filter_map(RemoteSocket::described).collect();
+                for sockets in described.chunks(PER_ANSWER) {
+                    uplink.respond(from, id, false, Answer::Sockets(sockets.to_vec()));
+                }
+                uplink.respond(from, id, true, Answer::Done(described.len() as u64));
+            }
+            .boxed(),
+            Action::CountSockets => async move {
+                let count = operator.count_sockets().await.sockets;
+                uplink.respond(from, id, true, Answer::Done(count));
+            }
+            .boxed(),
+            Action::Rooms => {
+                let rooms = namespace.rooms.sizes();
+                let rooms: Vec<_> = rooms.into_iter().map(|(room, size)| (room, size as u64)).collect();
+                for rooms in rooms.chunks(PER_ANSWER) {
+                    uplink.respond(from, id, false, Answer::Rooms(rooms.to_vec()));
+                }
+                uplink.respond(from, id, true, Answer::Done(rooms.len() as u64));
+                std::future::ready(()).boxed()
+            }
+            Action::Join(rooms) => async move {
+                let reached = operator.join_here(rooms).await;
+                uplink.respond(from, id, true, Answer::Done(reached.sockets));
+            }
+            .boxed(),
+            Action::Leave(rooms) => async move {
+                let count = operator.leave_here(rooms).await;
+                uplink.respond(from, id, true, Answer::Done(count));
+            }
+            .boxed(),
+            Action::Disconnect(close) => async move {
+                let count = operator.disconnect_here(close).await;
+                uplink.respond(from, id, true, Answer::Done(count));
+            }
+            .boxed(),
+            Action::ServerSideEmit { event, args, wants_ack } => {
+                let answer = namespace.server_side(from, &event, args);
+                async move {
+                    let answer = answer.await;
+                    if wants_ack {
+                        let answer = answer.map_or(Answer::Done(0), Answer::ServerSideAck);
+                        uplink.respond(from, id, true, answer);
+                    }
+                }
+                .boxed()
+            }
+            Action::ToRoomActors { kind, body } => async move {
+                let mut count = 0;
+                for room in &target.rooms {
+                    count += u64::from(namespace.tell_room_actor(room, &kind, &body).await);
+                }
+                uplink.respond(from, id, true, Answer::Done(count));
+            }
+            .boxed(),
+            Action::ExternalOutcome(reply) => uplink.tell_outcome(from, id, &reply).boxed(),
+            // What a later version may ask; this one does not decode it.
+            _ => {
+                uplink.respond(from, id, true, Answer::Refused("unknown request".into()));
+                std::future::ready(()).boxed()
+            }
+        }
+    }
+
+    fn external(&self, external: External, is_counted: bool) -> BoxFuture<'static, usize> {
+        let none = || std::future::ready(0).boxed();
+        let Some(namespace) = self.live(&external.target.namespace) else { return none() };
+        let target = uplink::from_target(&external.target);
+        let event = match external.action {
+            external::Action::Emit(event) => event,
+            action => {
+                let operator = BroadcastOperator::here(&namespace, target);
+                let rooms = external.target.rooms;
+                return async move {
+                    let count = match action {
+                        external::Action::Join(rooms) => operator.join_here(rooms).await.sockets,
+                        external::Action::Leave(rooms) => operator.leave_here(rooms).await,
+                        external::Action::Disconnect { close } => operator.disconnect_here(close).await,
+                        external::Action::CloseRoom => operator.leave_here(rooms).await,
+                        _ => 0,
+                    };
+                    usize::try_from(count).unwrap_or(usize::MAX)
+                }
+                .boxed();
+            }
+        };
+        let mut text = String::from("[");
+        for (index, argument) in event.data.iter().enumerate() {
+            text.push_str(if index > 0 { "," } else { "" });
+            text.push_str(argument.get());
+        }
+        text.push(']');
+        let flags =
+            Flags { volatile: event.volatile, compress: true, local: true, timeout: None };
+        let prepared = Args::from_json(text, event.attachments).map_err(|error| error.to_string());
+        let prepared = prepared.and_then(|args| {
+            namespace.prepare(target, &flags, &event.name, &args, None).map_err(|error| error.to_string())
+        });
+        let mut broadcast = match prepared {
+            Ok(broadcast) => broadcast,
+            Err(error) => {
+                tracing::warn!(error, "an external emit cannot be encoded");
+                return none();
+            }
+        };
+        let reached = is_counted.then(|| Arc::new(AtomicUsize::new(0)));
+        broadcast.reached = reached.clone();
+        let finished = namespace.deliver_in_order(Arc::new(broadcast));
+        match reached {
+            Some(reached) => async move {
+                let _ = finished.await;
+                reached.load(Ordering::Relaxed)
+            }
+            .boxed(),
+            None => none(),
+        }
+    }
+
+    fn room_size(&self, namespace: &str, room: &str) -> usize {
+        self.live(namespace).map_or(0, |namespace| namespace.rooms.size(room))
+    }
+
+    fn socket_count(&self) -> usize {
+        self.all().into_iter().map(|namespace| Namespace(namespace).socket_count()).sum()
+    }
+}
+
+impl Namespaces {
+    fn uplink(&self) -> Option<&Arc<Uplink>> {
+        self.core().uplink.as_ref()
+    }
+
+    /// Nobody of this node is concerned, which whoever waits for acknowledgements has to know.
+    fn nobody(&self, from: NodeId, ack: Option<AckRequest>) {
+        if let Some((uplink, ack)) = self.uplink().zip(ack) {
+            uplink.respond(from, ack.id, true, Answer::Asked(Vec::new()));
+        }
+    }
+}
+
+/// Hands the acknowledgements of this node's sockets to the node that asked for them.
+async fn collect_acks(uplink: &Uplink, to: NodeId, ack: AckRequest, mut answers: AckStream<Args>) {
+    let asked = answers.asked();
+    for asked in asked.chunks(PER_ANSWER) {
+        uplink.respond(to, ack.id, false, Answer::Asked(asked.to_vec()));
+    }
+    if asked.is_empty() {
+        uplink.respond(to, ack.id, false, Answer::Asked(asked));
+    }
+    while let Some((socket, answer)) = answers.next().await {
+        // Who is late here is late there, too: nobody waits for it.
+        let answer = match answer {
+            Ok(args) => Some(uplink::to_payload(&args)),
+            Err(AckError::Timeout(_)) => continue,
+            Err(_) => None,
+        };
+        uplink.respond(to, ack.id, false, Answer::SocketAck { socket: socket.into(), answer });
+    }
+    uplink.respond(to, ack.id, true, Answer::Done(0));
+}
+
+impl BroadcastOperator {
+    /// To sockets of this node, on behalf of another.
+    fn here(namespace: &Arc<NamespaceInner>, target: Target) -> Self {
+        Self::of_target(namespace.clone(), target).local()
+    }
+}

@@ -1,0 +1,209 @@
+//! The other nodes: who lives, who is out of reach, who is refused.
+//!
+//! Fed by whatever is heard of them. A node of which nothing was heard for too long is dead, unless this node's own connection
+//! was away meanwhile: then it is out of reach, which is said in results, and nobody waits for it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use socketio_cluster::message::{Announcement, Heartbeat, Settings};
+use socketio_cluster::node::{Epoch, Node, NodeId};
+
+/// Another node, as it said itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    pub(crate) id: NodeId,
+    /// Empty until it has introduced itself.
+    pub(crate) name: Arc<str>,
+    pub(crate) since: SystemTime,
+    pub(crate) sockets: u64,
+    pub(crate) load: u64,
+    pub(crate) is_reachable: bool,
+    epoch: Epoch,
+    heard: Instant,
+}
+
+impl Member {
+    /// This node itself.
+    pub(crate) fn of_self(node: &Node, since: SystemTime, sockets: u64, load: u64) -> Self {
+        Self {
+            id: node.id,
+            name: node.name.clone(),
+            since,
+            sockets,
+            load,
+            is_reachable: true,
+            epoch: node.epoch,
+            heard: Instant::now(),
+        }
+    }
+}
+
+/// What a message of a node means for the list.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// A node that was known.
+    Known,
+    /// One that was not.
+    New,
+    /// One that numbers anew: what was known of it is void.
+    Again,
+    /// One that cannot take part: its messages are to be dropped.
+    Refused,
+}
+
+/// See the module's documentation.
+pub(crate) struct Members {
+    settings: Settings,
+    dead_after: Duration,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    nodes: HashMap<NodeId, Member>,
+    refused: HashSet<NodeId>,
+    /// Since when the bus is connected without a break, if it is.
+    connected: Option<Instant>,
+}
+
+/// Refused nodes that are remembered; a restart makes new ones.
+const MAX_REFUSED: usize = 1000;
+
+impl Members {
+    pub(crate) fn new(settings: Settings, dead_after: Duration) -> Self {
+        let inner = Inner { nodes: HashMap::new(), refused: HashSet::new(), connected: None };
+        Self { settings, dead_after, inner: Mutex::new(inner) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something came from a node.
+    pub(crate) fn heard(&self, id: NodeId, epoch: Epoch) -> Heard {
+        let now = Instant::now();
+        let mut inner = self.lock();
+        if !inner.refused.is_empty() && inner.refused.contains(&id) {
+            return Heard::Refused;
+        }
+        match inner.nodes.get_mut(&id) {
+            Some(member) => {
+                member.heard = now;
+                member.is_reachable = true;
+                if member.epoch == epoch {
+                    return Heard::Known;
+                }
+                member.epoch = epoch;
+                Heard::Again
+            }
+            None => {
+                let member = Member {
+                    id,
+                    name: "".into(),
+                    since: SystemTime::now(),
+                    sockets: 0,
+                    load: 0,
+                    is_reachable: true,
+                    epoch,
+                    heard: now,
+                };
+                inner.nodes.insert(id, member);
+                Heard::New
+            }
+        }
+    }
+
+    /// A node introduced itself: false if it cannot take part.
+    pub(crate) fn introduced(&self, id: NodeId, announcement: &Announcement) -> bool {
+        let mut inner = self.lock();
+        if announcement.settings != self.settings {
+            inner.nodes.remove(&id);
+            if inner.refused.len() < MAX_REFUSED && inner.refused.insert(id) {
+                tracing::error!(
+                    node = %id,
+                    name = &*announcement.name,
+                    theirs = ?announcement.settings,
+                    ours = ?self.settings,
+                    "a node maps rooms to other subjects than this one: it is no part of the cluster"
+                );
+            }
+            return false;
+        }
+        if let Some(member) = inner.nodes.get_mut(&id)
+            && member.name != announcement.name
+        {
+            member.name = announcement.name.clone();
+        }
+        true
+    }
+
+    /// A node gave a sign of life.
+    pub(crate) fn beat(&self, id: NodeId, heartbeat: &Heartbeat) {
+        if let Some(member) = self.lock().nodes.get_mut(&id) {
+            let uptime = Duration::from_millis(heartbeat.uptime);
+            member.since = SystemTime::now().checked_sub(uptime).unwrap_or(SystemTime::UNIX_EPOCH);
+            member.sockets = heartbeat.sockets;
+            member.load = heartbeat.load;
+        }
+    }
+
+    /// A node said goodbye: whether it was there.
+    pub(crate) fn left(&self, id: NodeId) -> bool {
+        self.lock().nodes.remove(&id).is_some()
+    }
+
+    /// The bus is there, or away.
+    pub(crate) fn set_connected(&self, is_connected: bool) {
+        let mut inner = self.lock();
+        inner.connected = if is_connected { inner.connected.or_else(|| Some(Instant::now())) } else { None };
+    }
+
+    /// Whether the bus was there when this was last said.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.lock().connected.is_some()
+    }
+
+    /// The nodes of which nothing was heard for too long: those that are dead now, and those newly out of reach.
+    pub(crate) fn sweep(&self) -> (Vec<NodeId>, Vec<NodeId>) {
+        let now = Instant::now();
+        let dead_after = self.dead_after;
+        let mut inner = self.lock();
+        let connected = inner.connected;
+        // Since when they could have been heard.
+        let is_silent = |since: Instant| now.saturating_duration_since(since) > dead_after;
+        let mut dead = Vec::new();
+        let mut unreachable = Vec::new();
+        inner.nodes.retain(|id, member| {
+            if !is_silent(member.heard) {
+                return true;
+            }
+            if connected.is_some_and(is_silent) {
+                dead.push(*id);
+                return false;
+            }
+            if std::mem::take(&mut member.is_reachable) {
+                unreachable.push(*id);
+            }
+            true
+        });
+        (dead, unreachable)
+    }
+
+    /// Whether a node is there to be asked.
+    pub(crate) fn is_live(&self, id: NodeId) -> bool {
+        self.lock().nodes.get(&id).is_some_and(|member| member.is_reachable)
+    }
+
+    /// Those to be asked, and those that are out of reach.
+    pub(crate) fn split(&self) -> (Vec<NodeId>, Vec<NodeId>) {
+        let inner = self.lock();
+        let (live, away): (Vec<&Member>, Vec<_>) = inner.nodes.values().partition(|node| node.is_reachable);
+        (live.iter().map(|node| node.id).collect(), away.iter().map(|node| node.id).collect())
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> Vec<Member> {
+        self.lock().nodes.values().cloned().collect()
+    }
+}

@@ -1,0 +1,400 @@
+//! The task that reads the bus, and keeps time: heartbeats, deaths, what lingers.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use socketio_cluster::bus::{BusEvent, BusEvents, Received};
+use socketio_cluster::codec::{self, Decoded};
+use socketio_cluster::fence::fence as run_fence;
+use socketio_cluster::fragment::{Reassembly, ReassemblyLimits};
+use socketio_cluster::message::{Envelope, Heartbeat, Membership, Message};
+use socketio_cluster::node::{Epoch, NodeId};
+use socketio_cluster::sequence::{Arrival, Incoming};
+use socketio_cluster::subject::Subject;
+
+use super::members::Heard;
+use super::{Site, Uplink};
+
+/// How often the time is looked at.
+const TICK: Duration = Duration::from_millis(100);
+/// Rooms in one message about membership.
+const MAX_ROOMS: usize = 1000;
+
+/// Reads until the bus, or the server, is gone.
+pub(super) async fn run(uplink: Arc<Uplink>, mut events: BusEvents) {
+    let mut reader = Reader::new(uplink);
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            event = events.recv() => match event {
+                Some(event) => reader.event(event),
+                None => break,
+            },
+            _ = tick.tick() => {
+                if !reader.tick() {
+                    break;
+                }
+            }
+        }
+    }
+    reader.uplink.say_goodbye();
+    // Whoever waits for a fence is told, and its task ends.
+    reader.uplink.opening.wake.notify_one();
+}
+
+/// Runs fences, one after the other, whenever subjects wait for one.
+pub(super) async fn fence(uplink: Arc<Uplink>) {
+    loop {
+        uplink.opening.wake.notified().await;
+        if uplink.site().is_none() {
+            return;
+        }
+        while let Some(number) = uplink.opening.begin() {
+            let (live, _) = uplink.members.split();
+            let gather = uplink.fences.begin(live, 1024);
+            let id = gather.id();
+            let subject = uplink.subjects.fence(uplink.node.id, id);
+            let ask = || {
+                uplink.send(uplink.subjects.control(), Message::FenceRequest(id));
+            };
+            let missing = run_fence(&*uplink.bus, subject, gather, uplink.config.request_timeout, ask).await;
+            if !missing.is_empty() {
+                tracing::warn!(?missing, "nodes did not confirm that rooms are open here");
+            }
+            uplink.opening.end(number, missing);
+        }
+    }
+}
+
+struct Reader {
+    uplink: Arc<Uplink>,
+    incoming: Incoming,
+    reassembly: Reassembly,
+    next_heartbeat: Instant,
+    was_connected: bool,
+    /// What was said about losses and garbage already.
+    told: (u64, u64, u64),
+    next_report: Instant,
+}
+
+impl Reader {
+    fn new(uplink: Arc<Uplink>) -> Self {
+        let limits =
+            ReassemblyLimits { max_message: uplink.config.max_message, ..ReassemblyLimits::default() };
+        Self {
+            uplink,
+            incoming: Incoming::default(),
+            reassembly: Reassembly::new(limits),
+            next_heartbeat: Instant::now(),
+            was_connected: false,
+            told: (0, 0, 0),
+            next_report: Instant::now(),
+        }
+    }
+
+    fn event(&mut self, event: BusEvent) {
+        match event {
+            BusEvent::Message(received) => self.message(received),
+            BusEvent::Connected => self.connected(),
+            BusEvent::Disconnected => self.disconnected(),
+            BusEvent::Lost(count) => {
+                // Whose they were shows in the numbers.
+                self.uplink.counters.lost.fetch_add(count, Ordering::Relaxed);
+                self.uplink.membership.say_again(|_, _| true);
+            }
+            BusEvent::Unsent(count) => _ = self.uplink.counters.unsent.fetch_add(count, Ordering::Relaxed),
+            // What a later version of the bus may tell.
+            _ => {}
+        }
+    }
+
+    fn connected(&mut self) {
+        let uplink = self.uplink.clone();
+        uplink.members.set_connected(true);
+        if std::mem::replace(&mut self.was_connected, true) {
+            uplink.counters.reconnects.fetch_add(1, Ordering::Relaxed);
+            tracing::info!(node = %uplink.node.id, "connected to the other nodes again");
+        }
+        uplink.send(uplink.subjects.control(), Message::Joining(uplink.announcement()));
+        uplink.opening.reopen();
+        uplink.membership.say_again(|_, _| true);
+        self.next_heartbeat = Instant::now();
+        uplink.news.notify_waiters();
+    }
+
+    fn disconnected(&mut self) {
+        self.uplink.members.set_connected(false);
+        self.uplink.news.notify_waiters();
+        tracing::warn!(node = %self.uplink.node.id, "the other nodes are out of reach; this one goes on alone");
+    }
+
+    // ---- what comes ------------------------------------------------------------------------------------
+
+    fn message(&mut self, received: Received) {
+        if received.subject == *self.uplink.subjects.emit() {
+            return self.external(&received);
+        }
+        // What this node said itself comes back.
+        if codec::peek_order(&received.body).is_some_and(|(from, ..)| from == self.uplink.node.id) {
+            return;
+        }
+        match codec::decode(&received.body) {
+            Ok(Decoded::Whole(envelope)) => self.envelope(&received.subject, envelope),
+            Ok(Decoded::Fragment(fragment)) => match self.reassembly.take(&fragment, Instant::now()) {
+                Ok(None) => {}
+                Ok(Some(whole)) => match codec::decode(&whole) {
+                    Ok(Decoded::Whole(envelope))
+                        if (envelope.from, envelope.epoch) == (fragment.from, fragment.epoch) =>
+                    {
+                        self.envelope(&received.subject, envelope);
+                    }
+                    _ => self.refuse(&received.subject, &"the parts make no message of their sender"),
+                },
+                Err(error) => self.refuse(&received.subject, &error),
+            },
+            Err(error) => self.refuse(&received.subject, &error),
+        }
+    }
+
+    fn refuse(&self, subject: &Subject, why: &dyn std::fmt::Display) {
+        let before = self.uplink.counters.refused.fetch_add(1, Ordering::Relaxed);
+        // The first says it loudly; how many more is reported once in a while.
+        if before == 0 {
+            tracing::warn!(%subject, %why, "something came over the bus that is no message of a node");
+        } else {
+            tracing::debug!(%subject, %why, "something came over the bus that is no message of a node");
+        }
+    }
+
+    fn envelope(&mut self, subject: &Subject, envelope: Envelope) {
+        let Envelope { from, epoch, sequence, message, .. } = envelope;
+        let uplink = self.uplink.clone();
+        if from == uplink.node.id {
+            return;
+        }
+        match uplink.members.heard(from, epoch) {
+            Heard::Refused => return,
+            Heard::Known => {}
+            Heard::New => self.appeared(from),
+            Heard::Again => {
+                self.gone(from, "numbers anew");
+                self.appeared(from);
+            }
+        }
+        // Subjects that are used once are not numbered.
+        if sequence > 0 {
+            match self.incoming.message(from, epoch, subject, sequence) {
+                Arrival::Expected | Arrival::NewEpoch => {}
+                Arrival::Old => return,
+                Arrival::Gap(count) => self.lost(from, subject, count),
+            }
+        }
+        match message {
+            Message::Joining(announcement) => {
+                if uplink.members.introduced(from, &announcement) {
+                    let _ = uplink.send_to(from, uplink.heartbeat(Vec::new()));
+                } else {
+                    self.gone(from, "is refused");
+                }
+            }
+            Message::Heartbeat(heartbeat) => self.heartbeat(from, epoch, &heartbeat),
+            Message::Leaving => {
+                if uplink.members.left(from) {
+                    self.gone(from, "has left");
+                }
+            }
+            Message::FenceRequest(nonce) => {
+                let subject = uplink.subjects.fence(from, nonce);
+                let _ = uplink.outbound.send_unnumbered(&subject, Message::FenceAnswer(nonce));
+            }
+            Message::FenceAnswer(nonce) => _ = uplink.fences.answer(nonce, from, (), true),
+            Message::Response(response) => {
+                uplink.requests.answer(response.id, from, response.answer, response.is_last);
+            }
+            Message::Broadcast(broadcast) => {
+                if let Some(site) = uplink.site() {
+                    site.deliver(from, broadcast);
+                }
+            }
+            Message::Request(request) => {
+                if let Some(site) = uplink.site() {
+                    spawn(site.answer(from, request));
+                }
+            }
+            Message::Membership(membership) => self.membership(from, &membership),
+            // What a later version may say; this one does not decode it.
+            _ => {}
+        }
+    }
+
+    fn heartbeat(&mut self, from: NodeId, epoch: Epoch, heartbeat: &Heartbeat) {
+        let uplink = self.uplink.clone();
+        if !uplink.members.introduced(from, &heartbeat.announcement) {
+            return self.gone(from, "is refused");
+        }
+        uplink.members.beat(from, heartbeat);
+        for (subject, number) in &heartbeat.sequences {
+            if !uplink.hears(subject) {
+                continue;
+            }
+            if let Arrival::Gap(count) = self.incoming.heartbeat(from, epoch, subject, *number) {
+                self.lost_on(from, subject, count);
+            }
+        }
+    }
+
+    fn membership(&self, from: NodeId, membership: &Membership) {
+        let uplink = &self.uplink;
+        let namespace = &membership.namespace;
+        let shared = uplink.membership.told(from, namespace, &membership.rooms);
+        let Some(site) = uplink.site() else { return };
+        if membership.wants_answer && !shared.is_empty() {
+            let size = |room: std::sync::Arc<str>| {
+                let members = site.room_size(namespace, &room) as u64;
+                (room, members)
+            };
+            let rooms = shared.into_iter().map(size).collect();
+            let answer = Membership { namespace: namespace.clone(), rooms, wants_answer: false };
+            let _ = uplink.send_to(from, Message::Membership(answer));
+        }
+    }
+
+    fn lost(&self, from: NodeId, subject: &Subject, count: u64) {
+        self.lost_on(from, subject.as_str(), count);
+    }
+
+    /// Messages of a node are missing: whatever hangs on their completeness begins anew.
+    fn lost_on(&self, from: NodeId, subject: &str, count: u64) {
+        let uplink = &self.uplink;
+        uplink.counters.lost.fetch_add(count, Ordering::Relaxed);
+        tracing::warn!(node = %from, subject, count, "messages of another node are lost");
+        uplink.membership.say_again(|namespace, room| uplink.subjects.room(namespace, room).as_str() == subject);
+    }
+
+    fn appeared(&self, node: NodeId) {
+        tracing::info!(%node, "another node is there");
+        self.uplink.membership.say_again(|_, _| true);
+        self.uplink.news.notify_waiters();
+    }
+
+    /// A node is gone, or what was known of it.
+    fn gone(&mut self, node: NodeId, how: &str) {
+        tracing::info!(%node, how, "a node is gone");
+        self.out_of_reach(node);
+        self.uplink.membership.forget(node);
+        self.uplink.outbound.forget(&self.uplink.subjects.node(node));
+        self.incoming.forget_node(node);
+    }
+
+    /// Nobody waits for it any more.
+    fn out_of_reach(&self, node: NodeId) {
+        self.uplink.requests.node_died(node);
+        self.uplink.fences.node_died(node);
+    }
+
+    fn external(&self, received: &Received) {
+        // Answered and carried out elsewhere in this module's future.
+        self.uplink.external(received);
+    }
+
+    // ---- time ------------------------------------------------------------------------------------------
+
+    /// False when the server is gone.
+    fn tick(&mut self) -> bool {
+        let uplink = self.uplink.clone();
+        if uplink.site().is_none() {
+            return false;
+        }
+        let now = Instant::now();
+        if now >= self.next_heartbeat {
+            self.next_heartbeat = now + uplink.config.heartbeat_interval;
+            uplink.load.look();
+            if !uplink.has_said_goodbye.load(Ordering::SeqCst) {
+                uplink.send(uplink.subjects.control(), uplink.heartbeat(uplink.outbound.heartbeat()));
+            }
+        }
+        // Events of the bus can be lost: what it says now counts.
+        if uplink.bus.is_connected() != self.uplink.members.is_connected() {
+            if uplink.bus.is_connected() { self.connected() } else { self.disconnected() }
+        }
+        let (dead, away) = uplink.members.sweep();
+        for node in dead {
+            self.gone(node, "gives no sign of life");
+        }
+        for node in away {
+            tracing::warn!(%node, "a node is out of reach");
+            self.out_of_reach(node);
+        }
+        for subject in uplink.opening.sweep() {
+            self.incoming.forget_subject(&subject);
+        }
+        self.reassembly.sweep(now);
+        self.say_membership();
+        self.report(now);
+        true
+    }
+
+    /// Tells the others which rooms opened and closed.
+    fn say_membership(&self) {
+        let uplink = &self.uplink;
+        let changed = uplink.membership.take_changed();
+        let Some(site) = uplink.site() else { return };
+        let mut batches: HashMap<(&Subject, Arc<str>), Vec<(Arc<str>, u64)>> = HashMap::new();
+        for (namespace, room) in changed {
+            let subject = uplink.subjects.room(&namespace, &room);
+            let members = site.room_size(&namespace, &room) as u64;
+            batches.entry((subject, namespace)).or_default().push((room, members));
+        }
+        for ((subject, namespace), rooms) in batches {
+            for rooms in rooms.chunks(MAX_ROOMS) {
+                let rooms = rooms.to_vec();
+                let membership = Membership { namespace: namespace.clone(), rooms, wants_answer: true };
+                uplink.send(subject, Message::Membership(membership));
+            }
+        }
+    }
+
+    /// Says what went wrong since the last time, at a bounded rate.
+    fn report(&mut self, now: Instant) {
+        if now < self.next_report {
+            return;
+        }
+        self.next_report = now + Duration::from_secs(10);
+        let counters = &self.uplink.counters;
+        let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let (lost, refused, unsent) = (load(&counters.lost), load(&counters.refused), load(&counters.unsent));
+        let before = std::mem::replace(&mut self.told, (lost, refused, unsent));
+        if before != self.told {
+            tracing::warn!(
+                lost = lost - before.0,
+                refused = refused - before.1,
+                unsent = unsent - before.2,
+                "messages between nodes were lost, no messages at all, or not sent"
+            );
+        }
+    }
+}
+
+impl Uplink {
+    /// Whether a subject is subscribed here.
+    fn hears(&self, subject: &str) -> bool {
+        subject == self.subjects.control().as_str()
+            || subject == self.subjects.nodes().as_str()
+            || subject == self.subjects.node(self.node.id).as_str()
+            || self.opening.is_subscribed(subject)
+    }
+}
+
+/// Polls once here, so that what the future hands out at its beginning is handed out in order; the rest runs by itself.
+pub(super) fn spawn<T: Send + 'static>(mut future: Pin<Box<dyn Future<Output = T> + Send>>) {
+    let mut context = Context::from_waker(Waker::noop());
+    if let Poll::Pending = future.as_mut().poll(&mut context) {
+        tokio::spawn(future);
+    }
+}
