@@ -184,7 +184,8 @@ impl NamespaceInner {
         // Before it is published: what cannot be encoded is sent to nobody.
         let sink = acks.as_ref().map(|(sink, _)| sink.clone());
         let broadcast = self.prepare(target, flags, event, args, sink)?;
-        let asked = self.publish(audience, &broadcast.target, flags, event, args, acks.map(|(_, time)| time))?;
+        let asked =
+            self.publish(audience, &broadcast.target, flags, event, args, acks.map(|(_, time)| time))?;
         if !matches!(audience, Audience::Node(_)) {
             self.deliver(Arc::new(broadcast)).await;
         }

@@ -54,7 +54,10 @@ where
             };
             let is_taken = address.try_send(message).is_ok();
             if !is_taken {
-                tracing::warn!(kind = M::NAME, "the actor of a room is too slow, or gone, and misses a message");
+                tracing::warn!(
+                    kind = M::NAME,
+                    "the actor of a room is too slow, or gone, and misses a message"
+                );
             }
             is_taken
         }
@@ -74,7 +77,10 @@ impl NamespaceInner {
         match forwarder {
             Some(forward) => forward(Namespace(self.clone()), room.clone(), body.clone()).await,
             None => {
-                tracing::warn!(kind, "a message to the actor of a room has a type that is not registered here");
+                tracing::warn!(
+                    kind,
+                    "a message to the actor of a room has a type that is not registered here"
+                );
                 false
             }
         }
@@ -84,7 +90,11 @@ impl NamespaceInner {
 impl Namespace {
     /// Sends a message to the actors of a room, on every node that has members of it: each node has one. Its type has to be registered
     /// with [`room_message`](Self::room_message) on all nodes.
-    pub async fn tell_room<M: RoomMessage>(&self, room: &str, message: &M) -> Result<ActorsReached, EmitError> {
+    pub async fn tell_room<M: RoomMessage>(
+        &self,
+        room: &str,
+        message: &M,
+    ) -> Result<ActorsReached, EmitError> {
         let body = serde_json::to_vec(message).map_err(|error| EncodeError::Data(error.to_string()))?;
         let body = bytes::Bytes::from(body);
         let operator = BroadcastOperator::new(self.0.clone()).to(room);

@@ -56,7 +56,14 @@ impl Default for SocketIoBuilder {
     fn default() -> Self {
         let mut engine = EngineBuilder::default();
         engine.config_mut().path = "/socket.io/".to_owned();
-        Self { config: Config::default(), engine, states: HashMap::new(), client_files: None, cluster: ClusterConfig::default(), bus: None }
+        Self {
+            config: Config::default(),
+            engine,
+            states: HashMap::new(),
+            client_files: None,
+            cluster: ClusterConfig::default(),
+            bus: None,
+        }
     }
 }
 

@@ -75,7 +75,9 @@ where
             .map(|answer| {
                 let answer = answer.ok().flatten();
                 if answer.is_none() {
-                    tracing::error!("a listener to events of other servers panicked, or its answer cannot be sent");
+                    tracing::error!(
+                        "a listener to events of other servers panicked, or its answer cannot be sent"
+                    );
                 }
                 answer
             })

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures_util::{FutureExt as _, StreamExt as _};
 use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, StreamExt as _};
 use socketio_cluster::external::{self, External};
 use socketio_cluster::message::{self, AckRequest, Action, Answer, Request};
 use socketio_cluster::node::NodeId;
@@ -47,8 +47,7 @@ impl Site for Namespaces {
                 return self.nobody(from, ack);
             }
         };
-        let flags =
-            Flags { volatile: flags.volatile, compress: flags.compress, local: true, timeout: None };
+        let flags = Flags { volatile: flags.volatile, compress: flags.compress, local: true, timeout: None };
         let (sink, answers) = ack.map(|_| ack::sink(namespace.core().next_ack_id())).unzip();
         let ack_id = sink.as_ref().map_or(0, |sink: &AckSink| sink.id);
         let broadcast = match namespace.prepare(target, &flags, &event, &args, sink) {
@@ -179,8 +178,7 @@ impl Site for Namespaces {
             text.push_str(argument.get());
         }
         text.push(']');
-        let flags =
-            Flags { volatile: event.volatile, compress: true, local: true, timeout: None };
+        let flags = Flags { volatile: event.volatile, compress: true, local: true, timeout: None };
         let prepared = Args::from_json(text, event.attachments).map_err(|error| error.to_string());
         let prepared = prepared.and_then(|args| {
             namespace.prepare(target, &flags, &event.name, &args, None).map_err(|error| error.to_string())

@@ -141,7 +141,10 @@ impl<T> Gather<T> {
     }
 
     /// The next answer; None when no more will come.
-    pub fn poll_next(&mut self, context: &mut std::task::Context<'_>) -> std::task::Poll<Option<(NodeId, T)>> {
+    pub fn poll_next(
+        &mut self,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<(NodeId, T)>> {
         self.receiver.poll_recv(context)
     }
 

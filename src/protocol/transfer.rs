@@ -81,7 +81,10 @@ mod tests {
             assert!(Args::from_array(Parser::Json, text.into(), vec![]).is_err(), "{text}");
         }
         for bytes in [&b""[..], b"\x80", b"\x91", b"\x90\x00", b"\xdd\xff\xff\xff\xff"] {
-            assert!(Args::from_array(Parser::MsgPack, Bytes::from_static(bytes), vec![]).is_err(), "{bytes:?}");
+            assert!(
+                Args::from_array(Parser::MsgPack, Bytes::from_static(bytes), vec![]).is_err(),
+                "{bytes:?}"
+            );
         }
         let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
         assert!(Args::from_array(Parser::Json, deep.into(), vec![]).is_err());

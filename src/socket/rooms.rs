@@ -70,7 +70,8 @@ impl Socket {
             return Ok(());
         }
         let core = self.0.namespace.core();
-        if core.ids.looks_like_own(room) || core.uplink.as_ref().is_some_and(|other| other.is_socket_id(room)) {
+        if core.ids.looks_like_own(room) || core.uplink.as_ref().is_some_and(|other| other.is_socket_id(room))
+        {
             return Err(JoinError::ForeignId);
         }
         let room: RoomName = {

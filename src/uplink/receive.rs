@@ -274,7 +274,9 @@ impl Reader {
         let uplink = &self.uplink;
         uplink.counters.lost.fetch_add(count, Ordering::Relaxed);
         tracing::warn!(node = %from, subject, count, "messages of another node are lost");
-        uplink.membership.say_again(|namespace, room| uplink.subjects.room(namespace, room).as_str() == subject);
+        uplink
+            .membership
+            .say_again(|namespace, room| uplink.subjects.room(namespace, room).as_str() == subject);
     }
 
     fn appeared(&self, node: NodeId) {

@@ -6,6 +6,7 @@ mod failover;
 mod log;
 mod login;
 mod order;
+mod permissions;
 mod requests;
 mod server;
 

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// Users of the configuration in PROTOCOL.md; here each one's name is the password, too.
+pub(crate) const ROLES: [&str; 3] = ["node", "emitter", "worker"];
+
 pub(crate) struct NatsServer {
     process: Child,
     pub(crate) port: u16,
@@ -84,6 +87,7 @@ fn run(port: u16, arguments: &[String]) -> Child {
     let mut process = Command::new(program())
         .args(["--addr", "127.0.0.1", "--port", &port.to_string()])
         .args(arguments)
+        .envs(ROLES.map(|role| (format!("SIO_{}_PASSWORD", role.to_uppercase()), role)))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
