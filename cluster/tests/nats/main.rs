@@ -91,6 +91,53 @@ async fn messages_come_once_in_order_with_their_reply_subject() {
 }
 
 #[tokio::test]
+async fn hostile_names_travel_like_any_other() {
+    let server = NatsServer::start(&[]);
+    let subjects = Subjects::new("my.app", 7).expect("valid");
+    let (bus, mut events) = connect(&server).await;
+    let long = ["x".repeat(10_000), "é".repeat(5_000), "a.b ".repeat(2_500)];
+    let short = [
+        "",
+        ".",
+        "..",
+        "*",
+        ">",
+        "a.>",
+        " ",
+        "\t\r\n",
+        "\r\nPUB x 0\r\n",
+        "\0",
+        "~",
+        "~~",
+        "$SYS",
+        "日本",
+        "🦀",
+    ];
+    for name in short.into_iter().chain(long.iter().map(String::as_str)) {
+        let mut of_name = vec![
+            subjects.namespace(name),
+            subjects.room(name, name).clone(),
+            subjects.exact_room(name, name),
+        ];
+        of_name.extend(subjects.event(name, name));
+        for subject in of_name {
+            bus.subscribe(subject.clone());
+            bus.subscribe_queue(subject.clone(), name);
+            publish(&bus, &subject, name.to_owned()).expect("taken");
+            let mut queues = 0;
+            for _ in 0..2 {
+                let received = message(&mut events).await;
+                assert_eq!((&received.subject, &received.body[..]), (&subject, name.as_bytes()));
+                queues += u32::from(received.is_queue);
+            }
+            assert_eq!(queues, 1);
+            bus.unsubscribe(subject.clone());
+            bus.unsubscribe_queue(subject, name);
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_waits_is_sent_before_the_end() {
     let server = NatsServer::start(&[]);
     let subjects = Subjects::default();
