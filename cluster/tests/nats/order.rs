@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use socketio_cluster::bus::{Bus, BusEvent, PublishError, Received};
+use socketio_cluster::bus::{Bus, BusEvent, BusEvents, PublishError, Received};
 use socketio_cluster::codec::{self, peek_order};
 use socketio_cluster::message::{Envelope, Message};
 use socketio_cluster::node::{Epoch, NodeId};
@@ -38,20 +38,19 @@ async fn flood(bus: NatsBus, subjects: Vec<Subject>) {
     assert!(bus.close(LONG).await);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_one_node_publishes_comes_in_its_order_on_any_subjects() {
-    let server = NatsServer::start(&[]);
+async fn comes_in_order(from: &NatsServer, to: &NatsServer) {
     let subjects = Subjects::default();
     let rooms: Vec<_> = (0..ROOMS).map(|room| subjects.exact_room("/", &room.to_string())).collect();
-    let mut options = NatsOptions::new([server.url()]);
+    let mut options = NatsOptions::from(to.url());
     (options.inbound_capacity, options.subscription_capacity) = (1 << 20, 1 << 20);
     let (receiver, mut events) = connect_with(options).await;
     for room in &rooms {
         receiver.subscribe(room.clone());
     }
     settle(&receiver, &mut events).await;
+    known(from, &receiver, &mut events).await;
     for _ in 0..PUBLISHERS {
-        let (publisher, _events) = connect(&server).await;
+        let (publisher, _events) = connect(from).await;
         tokio::spawn(flood(publisher, rooms.clone()));
     }
     let mut last = HashMap::<NodeId, u64>::new();
@@ -62,6 +61,34 @@ async fn what_one_node_publishes_comes_in_its_order_on_any_subjects() {
         assert_eq!(order, *last + 1, "of {from}");
         *last = order;
     }
+}
+
+/// Until a server knows what `bus` has subscribed at another: interest travels in order, so a subscription more will do.
+async fn known(server: &NatsServer, bus: &NatsBus, events: &mut BusEvents) {
+    let (other, _events) = connect(server).await;
+    let subject = Subjects::default().node(NodeId::random());
+    bus.subscribe(subject.clone());
+    while events.is_empty() {
+        publish(&other, &subject, "known").expect("taken");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    bus.unsubscribe(subject);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    while let Ok(event) = events.try_recv() {
+        assert!(matches!(event, BusEvent::Message(received) if &received.body[..] == b"known"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_one_node_publishes_comes_in_its_order_on_any_subjects() {
+    let server = NatsServer::start(&[]);
+    comes_in_order(&server, &server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_one_node_publishes_comes_in_its_order_through_another_server() {
+    let [one, two, _three] = NatsServer::cluster(false);
+    comes_in_order(&one, &two).await;
 }
 
 #[tokio::test]
