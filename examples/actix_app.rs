@@ -28,7 +28,7 @@ async fn people(io: web::Data<SocketIo>, room: web::Path<String>) -> impl Respon
 async fn main() -> std::io::Result<()> {
     let io = SocketIo::new();
     io.of("/").on("join", |socket: Socket, Data(room): Data<String>| async move {
-        socket.join(room).await.map(|()| "ok")
+        socket.join(room).await.map(|_| "ok")
     });
 
     let port = std::env::var("PORT").ok().and_then(|port| port.parse().ok()).unwrap_or(3000);

@@ -243,9 +243,9 @@ impl BroadcastOperator {
 
     /// Makes the matching sockets of this node join rooms.
     pub(crate) async fn join_here(&self, rooms: Vec<Arc<str>>) -> Reached {
-        let names = rooms.clone();
+        let joined = rooms.clone();
         let join = move |socket: &Socket, _: &Rc<LocalSocket>| {
-            for room in &names {
+            for room in &joined {
                 if let Err(error) = socket.join_here(room) {
                     tracing::warn!(sid = socket.id(), %error, "a socket cannot join a room");
                 }

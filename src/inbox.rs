@@ -155,7 +155,7 @@ impl LocalSocket {
             let this = self.clone();
             let running = &self.load.running;
             running.set(running.get() + size);
-            actix_rt::spawn(async move {
+            crate::engine::local_tasks::spawn(async move {
                 rest.await;
                 let running = &this.load.running;
                 running.set(running.get().saturating_sub(size));
@@ -289,7 +289,7 @@ async fn run_all<'a>(local: &Rc<LocalSocket>, handlers: impl IntoIterator<Item =
         if handler.is_concurrent {
             if let Some(rest) = run_now(future) {
                 let weight = Weight::new(local, event_size(&call.event, &call.args));
-                actix_rt::spawn(async move {
+                crate::engine::local_tasks::spawn(async move {
                     rest.await;
                     drop(weight);
                 });

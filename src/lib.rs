@@ -62,7 +62,7 @@ pub use crate::handler::{
 pub use crate::handshake_record::HandshakeRecord;
 pub use crate::namespace::{Namespace, RoomHandle};
 pub use crate::namespaces::DynamicNamespace;
-pub use crate::nodes::NodeInfo;
+pub use crate::nodes::{ClusterStats, NodeInfo};
 pub use crate::protocol::{Args, FromArgs, ToArgs};
 pub use crate::reached::{FetchedSockets, Joined, Reached, RoomList, RoomSize};
 pub use crate::remote_socket::RemoteSocket;

@@ -1,11 +1,14 @@
 //! The nodes of the cluster, as this one knows them.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use crate::config::ClusterConfig;
+use crate::error::EmitError;
+use crate::namespace::Namespace;
 use crate::protocol::{FromArgs, ToArgs};
 use crate::server::SocketIo;
 use crate::server_side::ServerSideAcks;
-use crate::{config::ClusterConfig, error::EmitError};
 
 /// A node of the cluster.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +30,37 @@ pub struct NodeInfo {
     pub is_reachable: bool,
 }
 
+/// What happened on the way between nodes, counted since the server was built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClusterStats {
+    /// Messages of other nodes that did not arrive.
+    pub lost: u64,
+    /// Messages that were none: garbage, another version of the protocol.
+    pub refused: u64,
+    /// Messages of this node that were not sent: the broker was away, or too slow, for too long.
+    pub unsent: u64,
+    /// Times the connection to the broker came back.
+    pub reconnects: u64,
+    /// Subjects of rooms and namespaces that are subscribed.
+    pub subscriptions: u64,
+}
+
 impl SocketIo {
+    /// What happened on the way to and from other nodes. All zero for a server without a bus.
+    pub fn cluster_stats(&self) -> ClusterStats {
+        let Some(uplink) = self.uplink() else { return ClusterStats::default() };
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counters = &uplink.counters;
+        ClusterStats {
+            lost: load(&counters.lost),
+            refused: load(&counters.refused),
+            unsent: load(&counters.unsent),
+            reconnects: load(&counters.reconnects),
+            subscriptions: uplink.subscribed() as u64,
+        }
+    }
+
     /// The id of this node: the end of the ids of its sockets.
     pub fn node_id(&self) -> &str {
         self.token().as_str()
@@ -35,7 +68,7 @@ impl SocketIo {
 
     /// The nodes of the cluster, this one first; only this one if there is no bus.
     pub fn nodes(&self) -> Vec<NodeInfo> {
-        let sockets = self.namespaces().iter().map(crate::Namespace::socket_count).sum();
+        let sockets = self.namespaces().iter().map(Namespace::socket_count).sum();
         let Some(uplink) = self.uplink() else {
             return vec![NodeInfo {
                 id: self.node_id().to_owned(),

@@ -7,11 +7,13 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use actix_socketio::cluster::{NatsBus, NatsOptions};
 use actix_socketio::config::{Config, CorsConfig, EngineConfig, Origins};
 use actix_socketio::engine::{ConnectionHandle, ConnectionHandler, Engine, Incoming};
 use actix_socketio::protocol::Parser;
 use actix_socketio::{
-    Args, Data, DisconnectReason, Namespace, Refusal, Reply, Socket, SocketIo, State, concurrent, embed,
+    Args, Data, DisconnectReason, Namespace, Refusal, Reply, ServerSideEvent, Socket, SocketIo, State,
+    concurrent, embed,
 };
 use actix_web::{App, HttpServer};
 use serde::Deserialize;
@@ -140,9 +142,23 @@ async fn was_recovered(socket: Socket) -> bool {
     socket.was_recovered()
 }
 
-/// There are no other nodes that could answer.
-async fn server_side() -> Vec<String> {
-    Vec::new()
+async fn server_side(namespace: Namespace, args: Args) -> Outcome<Args> {
+    let acks = namespace.server_side_emit_with_ack::<Args, _>("ping", &argument(&args, 0)?).await?;
+    let mut answers = Args::default();
+    for (_, answer) in acks.answers {
+        answers = answers.concat(&answer)?;
+    }
+    as_list(&answers)
+}
+
+/// What this node answers to a server-side `ping`.
+fn pong(node: &str, event: &ServerSideEvent) -> Args {
+    let node = Args::from_json(format!("[\"{node}\"]"), vec![]);
+    let answer = node.map_err(|error| error.to_string()).and_then(|node| {
+        let pair = node.concat(event.args()).map_err(|error| error.to_string())?;
+        as_list(&pair).map_err(|error| error.to_string())
+    });
+    answer.unwrap_or_default()
 }
 
 async fn slow(Data(millis): Data<u64>) -> &'static str {
@@ -160,7 +176,7 @@ async fn disconnected(socket: Socket, reason: DisconnectReason, reasons: State<R
 
 /// The handlers that all namespaces have, static and dynamic ones alike.
 macro_rules! with_handlers {
-    ($namespace:expr) => {
+    ($namespace:expr, $node:expr) => {
         $namespace
             .on_connect(connected)
             .on("message", message)
@@ -186,6 +202,10 @@ macro_rules! with_handlers {
             .on("get-data", get_data)
             .on("was-recovered", was_recovered)
             .on("server-side", server_side)
+            .on_server_side_emit("ping", {
+                let node = $node.to_owned();
+                move |event: ServerSideEvent| std::future::ready(pong(&node, &event))
+            })
             .on("slow", slow)
             .on("panic", panics)
             .on_disconnect(disconnected)
@@ -244,9 +264,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "off".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 
-    if std::env::var_os("NATS_URL").is_some() {
-        return Err("NATS_URL is set, but this is a single node: it cannot join a cluster".into());
-    }
     let mut config = Config::default();
     config.connect_timeout = Duration::from_millis(variable("CONNECT_TIMEOUT", 45_000));
     config.parser = match &*variable("PARSER", "default".to_owned()) {
@@ -254,15 +271,22 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "msgpack" => Parser::MsgPack,
         other => return Err(format!("PARSER is not valid: {other}").into()),
     };
-    let io = SocketIo::builder()
+    let mut builder = SocketIo::builder()
         .config(config)
         .engine_config(engine_config("/socket.io/"))
         .state(Reasons::default())
-        .try_build()?;
-    with_handlers!(io.of("/"));
-    with_handlers!(io.of("/custom"));
-    with_handlers!(io.of("/auth").middleware(authorize));
-    with_handlers!(io.of_pattern(r"/dyn-{id:\d+}")?);
+        .cluster(|cluster| cluster.prefix = variable("PREFIX", "sio".to_owned()));
+    if let Ok(url) = std::env::var("NATS_URL") {
+        let urls: Vec<&str> = url.split(',').collect();
+        builder = builder.bus(NatsBus::connect(NatsOptions::new(urls).wait_for_server(true)).await?);
+    }
+    let io = builder.try_build()?;
+    let node = io.node_id();
+    with_handlers!(io.of("/"), node);
+    with_handlers!(io.of("/custom"), node);
+    with_handlers!(io.of("/auth").middleware(authorize), node);
+    with_handlers!(io.of_pattern(r"/dyn-{id:\d+}")?, node);
+    io.cluster_ready(Duration::from_secs(30)).await;
     let engine = Engine::builder()
         .config(engine_config("/engine.io/"))
         .build(|connection| Box::new(Echo(connection)))?;

@@ -16,7 +16,7 @@ use actix::prelude::*;
 
 use super::broadcast::{AckSink, Broadcast, Done, Outgoing, Target};
 use super::{RoomName, RoomWatcher, Rooms};
-use crate::engine::{ConnectionHandle, current_thread};
+use crate::engine::{ConnectionHandle, current_thread, local_tasks};
 
 /// A socket as its hub sees it.
 pub(crate) trait Local {
@@ -129,6 +129,7 @@ impl Hubs {
         if let Some(hub) = self.here() {
             return hub;
         }
+        local_tasks::enable();
         let hub = Rc::new_cyclic(|weak: &Weak<Hub>| {
             let addr = HubActor { hub: weak.clone(), hubs: Arc::downgrade(self) }.start();
             let reference = Arc::new(HubRef { thread: current_thread(), addr });

@@ -10,6 +10,7 @@ use actix::prelude::*;
 use super::RoomName;
 use super::broadcast::{Broadcast, Done};
 use super::hub::{HubRef, Hubs};
+use crate::engine::local_tasks;
 
 /// What happens to a room.
 #[derive(Clone, Debug)]
@@ -48,11 +49,13 @@ impl Room {
         watcher: Option<Box<dyn RoomWatcher>>,
         asks_all: bool,
     ) -> Addr<Self> {
-        Self::create(|ctx| {
-            // Its senders are bounded; a full mailbox must not lose a join.
-            ctx.set_mailbox_capacity(0);
-            Self { name, hubs, members: Vec::with_capacity(1), watcher, asks_all }
-        })
+        let mut context = Context::new();
+        // Its senders are bounded; a full mailbox must not lose a join.
+        context.set_mailbox_capacity(0);
+        let address = context.address();
+        let room = Self { name, hubs, members: Vec::with_capacity(1), watcher, asks_all };
+        local_tasks::spawn(context.into_future(room));
+        address
     }
 
     fn tell(&mut self, life: RoomLife) {

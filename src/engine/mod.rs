@@ -14,6 +14,7 @@ mod handle;
 mod handshake;
 mod link;
 mod local;
+pub(crate) mod local_tasks;
 mod message;
 mod native;
 mod out;

@@ -189,7 +189,7 @@ impl NativeSocket {
         let slot = self.slot.take();
         if is_polite && !self.is_dead.get() {
             self.clone().flush();
-            actix_rt::spawn(async move {
+            super::local_tasks::spawn(async move {
                 let _ = tokio::time::timeout(LINGER, self.linger()).await;
             });
         }

@@ -1,12 +1,16 @@
 //! Once per turn of the event loop: what a turn produced for a native connection leaves in one write.
 //!
 //! Thread-local. The native transport registers its sockets here, an [`Outbox`](super::outbox::Outbox) that
-//! received something schedules its socket, and one local task flushes all of them when the turn is over.
+//! received something schedules its socket, and the thread's one task for it flushes all of them when the turn is over.
 
 use std::cell::RefCell;
 use std::num::NonZeroU64;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::Notify;
+
+use super::local_tasks;
 
 /// Sockets flushed in a row.
 const SLICE: usize = 512;
@@ -34,6 +38,8 @@ struct Turn {
 }
 
 thread_local! {
+    /// Wakes the task that flushes.
+    static FLUSHER: RefCell<Option<Rc<Notify>>> = const { RefCell::new(None) };
     static THREAD: NonZeroU64 = next_thread();
     static TURN: RefCell<Turn> = RefCell::default();
 }
@@ -48,8 +54,29 @@ pub(crate) fn current_thread() -> NonZeroU64 {
     THREAD.with(|thread| *thread)
 }
 
+/// Begins the task that flushes, unless it is there. An event loop that has ended took its task with it.
+fn enable_flusher() {
+    let is_there =
+        FLUSHER.with_borrow(|flusher| flusher.as_ref().is_some_and(|flusher| Rc::strong_count(flusher) > 1));
+    if is_there {
+        return;
+    }
+    let flusher = Rc::new(Notify::new());
+    // What an earlier event loop left.
+    flusher.notify_one();
+    FLUSHER.set(Some(flusher.clone()));
+    actix_rt::spawn(async move {
+        loop {
+            flusher.notified().await;
+            flush_all().await;
+        }
+    });
+}
+
 /// Registers a socket of this thread.
 pub(super) fn register(socket: Rc<dyn Flush>) -> Slot {
+    local_tasks::enable();
+    enable_flusher();
     TURN.with_borrow_mut(|turn| {
         let index = turn.free.pop().unwrap_or_else(|| {
             turn.sockets.push(None);
@@ -85,7 +112,7 @@ impl Slot {
             turn.dirty.len() == 1
         });
         if is_first {
-            actix_rt::spawn(flush_all());
+            FLUSHER.with_borrow(|flusher| flusher.iter().for_each(|flusher| flusher.notify_one()));
         }
     }
 

@@ -16,6 +16,11 @@ pub trait IntoReply {
     fn reply(self, call: &Call);
 }
 
+/// Nothing to say: the result of a handler that ends in [`Socket::join`](crate::Socket::join).
+impl IntoReply for crate::reached::Joined {
+    fn reply(self, _: &Call) {}
+}
+
 /// Acknowledges with any serializable value; a tuple is several arguments.
 #[derive(Clone, Copy, Debug)]
 pub struct Reply<T>(pub T);

@@ -13,7 +13,7 @@
 //!     io.of("/chat").on("join", async |socket: Socket, Data(room): Data<String>| {
 //!         let joined = socket.join(&room).await;
 //!         let _ = socket.to(&room).emit("joined", socket.id()).await;
-//!         joined.map(|()| Reply("ok"))
+//!         joined.map(|_| Reply("ok"))
 //!     });
 //!     io
 //! }

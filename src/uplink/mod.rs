@@ -7,6 +7,7 @@
 
 mod convert;
 mod doors;
+mod external;
 mod load;
 mod members;
 mod membership;
@@ -93,7 +94,7 @@ impl Asked {
         let mut answers = Vec::with_capacity(gathered.answers.len());
         for (node, answer) in gathered.answers {
             if let Answer::Refused(why) = &answer {
-                tracing::warn!(%node, &**why, "another node refused a request");
+                tracing::warn!(%node, why = &**why, "another node refused a request");
                 missing.push(node.to_string());
             }
             answers.push((node, answer));
@@ -129,6 +130,7 @@ pub(crate) struct Uplink {
     membership: Membership,
     requests: Scatter<Answer>,
     fences: Scatter<()>,
+    outcomes: external::Outcomes,
     load: Load,
     started: Instant,
     pub(crate) counters: Counters,
@@ -159,6 +161,7 @@ impl Uplink {
             membership: Membership::default(),
             requests: Scatter::default(),
             fences: Scatter::default(),
+            outcomes: external::Outcomes::default(),
             load: Load::default(),
             started: Instant::now(),
             counters: Counters::default(),
@@ -182,6 +185,8 @@ impl Uplink {
                 self.bus.subscribe(subject.clone());
             }
             self.bus.subscribe(self.subjects.node(self.node.id));
+            // Of each external message one node gets a second copy: the one that answers it.
+            self.bus.subscribe_queue(self.subjects.emit().clone(), external::GROUP);
             tokio::spawn(receive::run(self.clone(), events));
             tokio::spawn(receive::fence(self.clone()));
         }
@@ -208,11 +213,6 @@ impl Uplink {
     /// The other nodes.
     pub(crate) fn members(&self) -> Vec<members::Member> {
         self.members.all()
-    }
-
-    /// The others that can be asked, and those out of reach.
-    pub(crate) fn live_and_away(&self) -> (Vec<NodeId>, Vec<NodeId>) {
-        self.members.split()
     }
 
     /// How this node describes itself.

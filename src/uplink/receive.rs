@@ -17,8 +17,8 @@ use socketio_cluster::node::{Epoch, NodeId};
 use socketio_cluster::sequence::{Arrival, Incoming};
 use socketio_cluster::subject::Subject;
 
+use super::Uplink;
 use super::members::Heard;
-use super::{Site, Uplink};
 
 /// How often the time is looked at.
 const TICK: Duration = Duration::from_millis(100);
@@ -138,7 +138,7 @@ impl Reader {
 
     fn message(&mut self, received: Received) {
         if received.subject == *self.uplink.subjects.emit() {
-            return self.external(&received);
+            return self.uplink.external(&received);
         }
         // What this node said itself comes back.
         if codec::peek_order(&received.body).is_some_and(|(from, ..)| from == self.uplink.node.id) {
@@ -300,11 +300,6 @@ impl Reader {
         self.uplink.fences.node_died(node);
     }
 
-    fn external(&self, received: &Received) {
-        // Answered and carried out elsewhere in this module's future.
-        self.uplink.external(received);
-    }
-
     // ---- time ------------------------------------------------------------------------------------------
 
     /// False when the server is gone.
@@ -336,6 +331,7 @@ impl Reader {
         for subject in uplink.opening.sweep() {
             self.incoming.forget_subject(&subject);
         }
+        uplink.outcomes.sweep(now, uplink.config.request_timeout * 2);
         self.reassembly.sweep(now);
         self.say_membership();
         self.report(now);

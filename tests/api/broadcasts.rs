@@ -166,8 +166,8 @@ async fn fetched_sockets_can_be_used() {
     assert_eq!((remote.id(), remote.rooms()), (one.id(), one.rooms()));
     assert_eq!(remote.data::<(String, u32)>(), Some(("name".to_owned(), 7)));
     assert_eq!(remote.data::<u32>(), None);
-    assert_eq!(remote.transport(), TransportKind::Websocket);
-    assert!(remote.handshake().uri().starts_with("/socket.io/"));
+    assert_eq!(remote.transport(), Some(TransportKind::Websocket));
+    assert!(remote.handshake().unwrap().url.starts_with("/socket.io/"));
     remote.emit("e", &1).await.unwrap();
     assert_eq!(got(&clients, "e").await, [0]);
     let (answer, _) =

@@ -204,3 +204,35 @@ async fn the_test_client_in_a_tokio_test() {
     })
     .await;
 }
+
+/// A task of `tokio::spawn` runs on the worker's thread, but outside of its local tasks.
+#[actix_web::test]
+async fn from_a_task_that_is_not_local() {
+    let io = SocketIo::new();
+    io.of("/").on_disconnect(async |_: Socket| tokio::task::yield_now().await);
+    io.of("/").on("later", async |socket: Socket| {
+        tokio::spawn(async move { socket.emit("later", &1).await.unwrap() });
+    });
+    let running = Running::workers(&io, 1);
+    let mut raw = RawClient::connect(running.address).await;
+    raw.send(r#"2["later"]"#).await;
+    assert_eq!(raw.packet().await.as_deref(), Some(r#"2["later",1]"#));
+    drop(raw);
+    let client = TestClient::connect(&io).await.unwrap();
+    let sockets = vec![io.of("/").socket(client.id()).await.unwrap()];
+    let spawned = io.clone();
+    tokio::spawn(async move {
+        for socket in &sockets {
+            socket.join("room").await.unwrap();
+            socket.emit("one", &1).await.unwrap();
+        }
+        spawned.to("room").emit("two", &2).await.unwrap();
+        spawned.sockets_join("other").await;
+        spawned.disconnect_sockets(true).await;
+    })
+    .await
+    .unwrap();
+    assert_eq!(client.expect::<i32>("one").await.unwrap(), 1);
+    assert_eq!(client.expect::<i32>("two").await.unwrap(), 2);
+    client.expect_disconnect().await.unwrap();
+}

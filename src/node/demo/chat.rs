@@ -91,7 +91,7 @@ pub(super) async fn join(socket: Socket, namespace: Namespace, Data(join): Data<
         return refuse("choose another name");
     }
     match socket.join(&*room).await {
-        Ok(()) => {}
+        Ok(_) => {}
         Err(JoinError::ForeignId) => return refuse("that is the id of somebody, not a room"),
         Err(_) => return Err(EmitError::Disconnected),
     }
