@@ -160,7 +160,7 @@ impl Namespace {
         for (node, answer) in answers.answers {
             let Answer::ServerSideAck(payload) = answer else { continue };
             let node = node.to_string();
-            let args = from_payload(payload).map_err(|error| <ArgsError as serde::de::Error>::custom(error));
+            let args = from_payload(payload).map_err(<ArgsError as serde::de::Error>::custom);
             match args.and_then(|args| R::from_args(&args)) {
                 Ok(data) => acks.answers.push((node, data)),
                 Err(error) => acks.invalid.push((node, error)),

@@ -143,3 +143,26 @@ proptest! {
         prop_assert!(External::read(&bytes, &ExternalLimits::default()).is_err());
     }
 }
+
+/// What people copy from the page works.
+#[test]
+fn the_examples_of_the_page_are_read() {
+    let page = include_str!("../PROTOCOL.md");
+    let section = page.split_once("## External processes").expect("a section").1;
+    let (external, answers) = section.split_once("### Answers").expect("a section");
+    let mut read = 0;
+    for line in external.lines() {
+        let command = line.strip_prefix("nats pub sio.emit '").and_then(|line| line.strip_suffix('\''));
+        if let Some(json) = command.or(line.starts_with('{').then_some(line)) {
+            External::read(json.as_bytes(), &ExternalLimits::default()).expect(json);
+            read += 1;
+        }
+    }
+    assert_eq!(read, 6);
+    let answers = answers.split_once("## ").map_or(answers, |(answers, _)| answers);
+    let json: Vec<_> = answers.split('`').filter(|part| part.starts_with('{')).collect();
+    assert_eq!(json.len(), 3);
+    for json in json {
+        Reply::read(json.as_bytes()).expect(json);
+    }
+}

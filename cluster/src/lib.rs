@@ -22,7 +22,7 @@
 //! | [`bus`] | what carries messages, whatever it is |
 //! | [`request`] | a request to whoever listens, and its one answer |
 //! | [`memory`] | several nodes in one process |
-//! | [`nats`] | the real one |
+//! | `nats` | the real one (with the feature of this name) |
 //! | [`scatter`] | a request to many nodes, and who did not answer |
 //! | [`fence`] | certainty that a subscription is known everywhere |
 //! | [`emitter`] | for processes that are no servers |

@@ -30,6 +30,8 @@ fn check_names(namespace: &str, name: &str) {
     if let Ok(subject) = subjects.event(namespace, name) {
         check(&subject, 4);
     }
+    // A queue group stands in the same line.
+    check(&Subject(token_or_digest(name).into()), 1);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Messages of other nodes, parts of messages, and the JSON of external processes.
+//! Messages of other nodes, parts of messages, the JSON of external processes, and the answers to it.
 #![no_main]
 
 use std::time::Instant;
@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use socketio_cluster::codec::{Decoded, decode, encode};
-use socketio_cluster::external::{External, ExternalLimits};
+use socketio_cluster::external::{External, ExternalLimits, Reply};
 use socketio_cluster::fragment::Reassembly;
 
 fuzz_target!(|input: &[u8]| {
@@ -21,6 +21,9 @@ fuzz_target!(|input: &[u8]| {
             assert!(reassembly.bytes() <= input.len());
         }
         Err(_) => {}
+    }
+    if let Ok(reply) = Reply::read(input) {
+        assert_eq!(Reply::read(&reply.write()).expect("was written"), reply);
     }
     let limits = ExternalLimits::default();
     if let Ok(external) = External::read(input, &limits) {

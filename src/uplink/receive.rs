@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use socketio_cluster::bus::{BusEvent, BusEvents, Received};
@@ -100,7 +100,7 @@ impl Reader {
 
     fn event(&mut self, event: BusEvent) {
         match event {
-            BusEvent::Message(received) => self.message(received),
+            BusEvent::Message(received) => self.message(&received),
             BusEvent::Connected => self.connected(),
             BusEvent::Disconnected => self.disconnected(),
             BusEvent::Lost(count) => {
@@ -136,9 +136,9 @@ impl Reader {
 
     // ---- what comes ------------------------------------------------------------------------------------
 
-    fn message(&mut self, received: Received) {
+    fn message(&mut self, received: &Received) {
         if received.subject == *self.uplink.subjects.emit() {
-            return self.uplink.external(&received);
+            return self.uplink.external(received);
         }
         // What this node said itself comes back.
         if codec::peek_order(&received.body).is_some_and(|(from, ..)| from == self.uplink.node.id) {
@@ -205,11 +205,10 @@ impl Reader {
             }
             Message::Heartbeat(heartbeat) => self.heartbeat(from, epoch, &heartbeat),
             Message::Leaving => {
-                if uplink.members.left(from) {
-                    self.gone(from, "has left");
-                    // Of one that only seems dead the numbers go on: it may still know the last.
-                    uplink.outbound.forget(&uplink.subjects.node(from));
-                }
+                uplink.members.left(from);
+                self.gone(from, "has left");
+                // Of one that only seems dead the numbers go on: it may still know the last.
+                uplink.outbound.forget(&uplink.subjects.node(from));
             }
             Message::FenceRequest(nonce) => {
                 let subject = uplink.subjects.fence(from, nonce);
@@ -349,7 +348,7 @@ impl Reader {
         let uplink = &self.uplink;
         let changed = uplink.membership.take_changed();
         let Some(site) = uplink.site() else { return };
-        let mut batches: HashMap<(&Subject, Arc<str>), Vec<(Arc<str>, u64)>> = HashMap::new();
+        let mut batches: HashMap<(&Subject, Arc<str>), Vec<_>> = HashMap::new();
         for (namespace, room) in changed {
             let subject = uplink.subjects.room(&namespace, &room);
             let members = site.room_size(&namespace, &room) as u64;
@@ -398,7 +397,7 @@ impl Uplink {
 /// Polls once here, so that what the future hands out at its beginning is handed out in order; the rest runs by itself.
 pub(super) fn spawn<T: Send + 'static>(mut future: Pin<Box<dyn Future<Output = T> + Send>>) {
     let mut context = Context::from_waker(Waker::noop());
-    if let Poll::Pending = future.as_mut().poll(&mut context) {
+    if future.as_mut().poll(&mut context).is_pending() {
         tokio::spawn(future);
     }
 }

@@ -91,7 +91,11 @@ impl Credentials {
             Self::Token(token) => options.token(token.read().await?),
             Self::UserAndPassword(user, password) => options.user_and_password(user, password.read().await?),
             Self::NKey(seed) => options.nkey(seed.read().await?),
-            Self::Jwt(text) => options.credentials(&text.read().await?).map_err(ConnectError::Credentials)?,
+            Self::Jwt(text) => {
+                // The client wants each of its lines to end.
+                let text = format!("{}\n", text.read().await?);
+                options.credentials(&text).map_err(ConnectError::Credentials)?
+            }
         })
     }
 }

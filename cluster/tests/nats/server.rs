@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// Users of the configuration in PROTOCOL.md; here each one's name is the password, too.
+pub(crate) const ROLES: [&str; 3] = ["node", "emitter", "worker"];
+
 pub(crate) struct NatsServer {
     process: Child,
     pub(crate) port: u16,
@@ -13,9 +16,37 @@ pub(crate) struct NatsServer {
 
 impl NatsServer {
     pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::start_on(free_port(), arguments)
+    }
+
+    pub(crate) fn start_on(port: u16, arguments: &[&str]) -> Self {
         let arguments: Vec<_> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let port = free_port();
         Self { process: run(port, &arguments), port, arguments }
+    }
+
+    /// With the text of a configuration file.
+    pub(crate) fn configured(config: &str) -> Self {
+        let port = free_port();
+        let file = scratch(&format!("{port}.conf"));
+        std::fs::write(&file, config).expect("the configuration can be written");
+        Self::start_on(port, &["--config", &file.to_string_lossy()])
+    }
+
+    /// Three servers that are one.
+    pub(crate) fn cluster(with_jetstream: bool) -> [Self; 3] {
+        let routes: [String; 3] = std::array::from_fn(|_| format!("nats://127.0.0.1:{}", free_port()));
+        std::array::from_fn(|index| {
+            let name = format!("s{index}");
+            let store = scratch(&format!("jetstream-{}", free_port()));
+            let store = store.to_string_lossy();
+            let mut arguments = vec!["--cluster_name", "t", "--name", &name];
+            let joined = routes.join(",");
+            arguments.extend(["--cluster", &routes[index], "--routes", &joined]);
+            if with_jetstream {
+                arguments.extend(["--jetstream", "--store_dir", &store]);
+            }
+            Self::start(&arguments)
+        })
     }
 
     pub(crate) fn url(&self) -> String {
@@ -45,10 +76,18 @@ pub(crate) fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
+/// A file of this name that nobody else uses.
+pub(crate) fn scratch(name: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("nats-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    folder.join(name)
+}
+
 fn run(port: u16, arguments: &[String]) -> Child {
     let mut process = Command::new(program())
         .args(["--addr", "127.0.0.1", "--port", &port.to_string()])
         .args(arguments)
+        .envs(ROLES.map(|role| (format!("SIO_{}_PASSWORD", role.to_uppercase()), role)))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
