@@ -137,6 +137,7 @@ impl Reader {
     // ---- what comes ------------------------------------------------------------------------------------
 
     fn message(&mut self, received: &Received) {
+        self.uplink.members.sign();
         if received.subject == *self.uplink.subjects.emit() {
             return self.uplink.external(received);
         }
@@ -180,6 +181,7 @@ impl Reader {
         }
         match uplink.members.heard(from, epoch) {
             Heard::Refused => return,
+            Heard::Departed => return self.departed(from, message),
             Heard::Known => {}
             Heard::New => self.appeared(from),
             Heard::Again => {
@@ -232,6 +234,16 @@ impl Reader {
         }
     }
 
+    /// What a node still says after its goodbye: its handlers end.
+    fn departed(&self, from: NodeId, message: Message) {
+        let Some(site) = self.uplink.site() else { return };
+        match message {
+            Message::Broadcast(broadcast) => site.deliver(from, broadcast),
+            Message::Request(request) => spawn(site.answer(from, request)),
+            _ => {}
+        }
+    }
+
     fn heartbeat(&mut self, from: NodeId, epoch: Epoch, heartbeat: &Heartbeat) {
         let uplink = self.uplink.clone();
         if !uplink.members.introduced(from, &heartbeat.announcement) {
@@ -273,9 +285,9 @@ impl Reader {
         let uplink = &self.uplink;
         uplink.counters.lost.fetch_add(count, Ordering::Relaxed);
         tracing::warn!(node = %from, subject, count, "messages of another node are lost");
-        uplink
-            .membership
-            .say_again(|namespace, room| uplink.subjects.room(namespace, room).as_str() == subject);
+        let concerns = |namespace: &str, room: &str| uplink.subjects.room(namespace, room).as_str() == subject;
+        uplink.membership.doubt(from, concerns);
+        uplink.membership.say_again(concerns);
     }
 
     fn appeared(&self, node: NodeId) {
@@ -289,8 +301,9 @@ impl Reader {
         tracing::info!(%node, how, "a node is gone");
         self.out_of_reach(node);
         self.uplink.membership.forget(node);
-        self.uplink.outbound.forget(&self.uplink.subjects.node(node));
+        self.uplink.outbound.retire(self.uplink.subjects.node(node));
         self.incoming.forget_node(node);
+        self.reassembly.forget_node(node);
     }
 
     /// Nobody waits for it any more.
@@ -342,6 +355,9 @@ impl Reader {
         let uplink = &self.uplink;
         let changed = uplink.membership.take_changed();
         let Some(site) = uplink.site() else { return };
+        if uplink.has_said_goodbye.load(Ordering::SeqCst) {
+            return;
+        }
         let mut batches: HashMap<(&Subject, Arc<str>), Vec<_>> = HashMap::new();
         for (namespace, room) in changed {
             let subject = uplink.subjects.room(&namespace, &room);

@@ -3,9 +3,17 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod asking;
 mod broadcasts;
 mod joining;
+mod nats;
+mod outages;
+mod processes;
+mod proxy;
+mod survival;
 
 use std::time::{Duration, Instant};
 
