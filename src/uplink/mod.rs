@@ -383,6 +383,14 @@ impl Uplink {
         })
     }
 
+    /// Sends what waits to be sent, at most so long, and nothing more after it.
+    pub(crate) async fn end(&self, timeout: Duration) {
+        self.say_goodbye();
+        if !self.bus.close(timeout).await {
+            tracing::warn!(node = %self.node.id, "not everything that waited was sent to the other nodes");
+        }
+    }
+
     /// Tells the others that this node is about to stop.
     pub(crate) fn say_goodbye(&self) {
         if !self.has_said_goodbye.swap(true, Ordering::SeqCst) {

@@ -137,6 +137,7 @@ impl Reader {
     // ---- what comes ------------------------------------------------------------------------------------
 
     fn message(&mut self, received: &Received) {
+        self.uplink.members.sign();
         if received.subject == *self.uplink.subjects.emit() {
             return self.uplink.external(received);
         }
@@ -180,6 +181,7 @@ impl Reader {
         }
         match uplink.members.heard(from, epoch) {
             Heard::Refused => return,
+            Heard::Departed => return self.departed(from, message),
             Heard::Known => {}
             Heard::New => self.appeared(from),
             Heard::Again => {
@@ -207,8 +209,6 @@ impl Reader {
             Message::Leaving => {
                 uplink.members.left(from);
                 self.gone(from, "has left");
-                // Of one that only seems dead the numbers go on: it may still know the last.
-                uplink.outbound.forget(&uplink.subjects.node(from));
             }
             Message::FenceRequest(nonce) => {
                 let subject = uplink.subjects.fence(from, nonce);
@@ -231,6 +231,16 @@ impl Reader {
             Message::Membership(membership) => self.membership(from, &membership),
             Message::Relay(relay) => uplink.relayed(from, relay),
             // What a later version may say; this one does not decode it.
+            _ => {}
+        }
+    }
+
+    /// What a node still says after its goodbye: its handlers end.
+    fn departed(&self, from: NodeId, message: Message) {
+        let Some(site) = self.uplink.site() else { return };
+        match message {
+            Message::Broadcast(broadcast) => site.deliver(from, broadcast),
+            Message::Request(request) => spawn(site.answer(from, request)),
             _ => {}
         }
     }
@@ -279,9 +289,10 @@ impl Reader {
         if subject == uplink.subjects.node(uplink.node.id).as_str() {
             uplink.relay_lost(from);
         }
-        uplink
-            .membership
-            .say_again(|namespace, room| uplink.subjects.room(namespace, room).as_str() == subject);
+        let concerns =
+            |namespace: &str, room: &str| uplink.subjects.room(namespace, room).as_str() == subject;
+        uplink.membership.doubt(from, concerns);
+        uplink.membership.say_again(concerns);
     }
 
     fn appeared(&self, node: NodeId) {
@@ -296,7 +307,10 @@ impl Reader {
         self.out_of_reach(node);
         self.uplink.membership.forget(node);
         self.uplink.relay_gone(node);
+        // Of one that only seems dead the numbers go on: it may still know the last.
+        self.uplink.outbound.retire(self.uplink.subjects.node(node));
         self.incoming.forget_node(node);
+        self.reassembly.forget_node(node);
     }
 
     /// Nobody waits for it any more.
@@ -348,6 +362,9 @@ impl Reader {
         let uplink = &self.uplink;
         let changed = uplink.membership.take_changed();
         let Some(site) = uplink.site() else { return };
+        if uplink.has_said_goodbye.load(Ordering::SeqCst) {
+            return;
+        }
         let mut batches: HashMap<(&Subject, Arc<str>), Vec<_>> = HashMap::new();
         for (namespace, room) in changed {
             let subject = uplink.subjects.room(&namespace, &room);

@@ -3,12 +3,17 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod asking;
 mod broadcasts;
 mod joining;
+mod nats;
+mod processes;
+mod proxy;
 mod relay;
-#[path = "../support/mod.rs"]
-mod support;
+mod survival;
 mod tap;
 
 use std::time::{Duration, Instant};
