@@ -14,6 +14,7 @@ mod membership;
 mod opening;
 mod outbound;
 mod receive;
+mod workers;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -37,6 +38,7 @@ use self::members::Members;
 use self::membership::Membership;
 use self::opening::Opening;
 use self::outbound::{Outbound, SendError};
+pub(crate) use self::workers::HandOutError;
 use crate::config::{ClusterConfig, ConfigError};
 use crate::delivery::Target;
 use crate::id::{NODE_TOKEN_LENGTH, NodeToken, is_socket_id_form};

@@ -6,6 +6,7 @@
 mod asking;
 mod broadcasts;
 mod joining;
+mod workers;
 
 use std::time::{Duration, Instant};
 
