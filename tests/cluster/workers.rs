@@ -76,18 +76,15 @@ async fn a_worker_gets_the_event_and_its_answer_is_the_acknowledgement() {
     socket.join("räume.* >").await.unwrap();
     socket.data().share(&json!({"user": 7})).unwrap();
     let sent = (json!({"b": 1.0, "a": "ü"}), 2);
-    let (answer, ()) = tokio::join!(
-        client.emit_with_ack::<(Value, u8), _>("resize", &sent),
-        async {
-            let task = worker.task().await;
-            assert_eq!(
-                task.body,
-                json!({"namespace": "/", "event": "resize", "sid": socket.id(), "rooms": [socket.id(), "räume.* >"],
+    let (answer, ()) = tokio::join!(client.emit_with_ack::<(Value, u8), _>("resize", &sent), async {
+        let task = worker.task().await;
+        assert_eq!(
+            task.body,
+            json!({"namespace": "/", "event": "resize", "sid": socket.id(), "rooms": [socket.id(), "räume.* >"],
                        "claims": {"user": 7}, "data": [{"b": 1.0, "a": "ü"}, 2]})
-            );
-            worker.answer(&task, r#"{"data":[{"done":true},9]}"#);
-        }
-    );
+        );
+        worker.answer(&task, r#"{"data":[{"done":true},9]}"#);
+    });
     assert_eq!(answer.unwrap(), (json!({"done": true}), 9));
 }
 
