@@ -14,6 +14,7 @@ mod membership;
 mod opening;
 mod outbound;
 mod receive;
+mod relay;
 mod workers;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -41,6 +42,7 @@ use self::outbound::{Outbound, SendError};
 pub(crate) use self::workers::HandOutError;
 use crate::config::{ClusterConfig, ConfigError};
 use crate::delivery::Target;
+use crate::engine::RelayInbox;
 use crate::id::{NODE_TOKEN_LENGTH, NodeToken, is_socket_id_form};
 
 /// Answers of one request that may wait to be taken.
@@ -137,6 +139,8 @@ pub(crate) struct Uplink {
     started: Instant,
     pub(crate) counters: Counters,
     site: OnceLock<Weak<dyn Site>>,
+    /// The endpoint, if its sessions are relayed.
+    relay: OnceLock<RelayInbox>,
     /// Told when another node appears, or the connection.
     news: Notify,
     has_said_goodbye: AtomicBool,
@@ -168,6 +172,7 @@ impl Uplink {
             started: Instant::now(),
             counters: Counters::default(),
             site: OnceLock::new(),
+            relay: OnceLock::new(),
             news: Notify::new(),
             has_said_goodbye: AtomicBool::new(false),
             bus,

@@ -207,6 +207,8 @@ impl Reader {
             Message::Leaving => {
                 uplink.members.left(from);
                 self.gone(from, "has left");
+                // Of one that only seems dead the numbers go on: it may still know the last.
+                uplink.outbound.forget(&uplink.subjects.node(from));
             }
             Message::FenceRequest(nonce) => {
                 let subject = uplink.subjects.fence(from, nonce);
@@ -227,6 +229,7 @@ impl Reader {
                 }
             }
             Message::Membership(membership) => self.membership(from, &membership),
+            Message::Relay(relay) => uplink.relayed(from, relay),
             // What a later version may say; this one does not decode it.
             _ => {}
         }
@@ -273,6 +276,9 @@ impl Reader {
         let uplink = &self.uplink;
         uplink.counters.lost.fetch_add(count, Ordering::Relaxed);
         tracing::warn!(node = %from, subject, count, "messages of another node are lost");
+        if subject == uplink.subjects.node(uplink.node.id).as_str() {
+            uplink.relay_lost(from);
+        }
         uplink
             .membership
             .say_again(|namespace, room| uplink.subjects.room(namespace, room).as_str() == subject);
@@ -289,7 +295,7 @@ impl Reader {
         tracing::info!(%node, how, "a node is gone");
         self.out_of_reach(node);
         self.uplink.membership.forget(node);
-        self.uplink.outbound.forget(&self.uplink.subjects.node(node));
+        self.uplink.relay_gone(node);
         self.incoming.forget_node(node);
     }
 

@@ -6,6 +6,10 @@
 mod asking;
 mod broadcasts;
 mod joining;
+mod relay;
+#[path = "../support/mod.rs"]
+mod support;
+mod tap;
 mod workers;
 
 use std::time::{Duration, Instant};
