@@ -15,6 +15,7 @@ mod proxy;
 mod relay;
 mod survival;
 mod tap;
+mod workers;
 
 use std::time::{Duration, Instant};
 
