@@ -95,9 +95,15 @@ impl Members {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Something came over the bus, whoever said it.
+    /// Something came over the bus, whoever said it. After a silence it counts as connected anew: what the others said meanwhile
+    /// may be on its way.
     pub(crate) fn sign(&self) {
-        self.lock().sign = Instant::now();
+        let now = Instant::now();
+        let mut inner = self.lock();
+        if inner.connected.is_some() && now.saturating_duration_since(inner.sign) > self.dead_after / 2 {
+            inner.connected = Some(now);
+        }
+        inner.sign = now;
     }
 
     /// Something came from a node.

@@ -22,6 +22,8 @@ use super::members::Heard;
 
 /// How often the time is looked at.
 const TICK: Duration = Duration::from_millis(100);
+/// After so many looks in a row it is believed that an event of the bus is lost.
+const CONTRADICTIONS: u32 = 3;
 /// Rooms in one message about membership.
 const MAX_ROOMS: usize = 1000;
 
@@ -78,6 +80,8 @@ struct Reader {
     reassembly: Reassembly,
     next_heartbeat: Instant,
     was_connected: bool,
+    /// Looks in a row at which the connection was not what the events said.
+    contradicted: u32,
     /// What was said about losses and garbage already.
     told: (u64, u64, u64),
     next_report: Instant,
@@ -93,6 +97,7 @@ impl Reader {
             reassembly: Reassembly::new(limits),
             next_heartbeat: Instant::now(),
             was_connected: false,
+            contradicted: 0,
             told: (0, 0, 0),
             next_report: Instant::now(),
         }
@@ -116,8 +121,9 @@ impl Reader {
 
     fn connected(&mut self) {
         let uplink = self.uplink.clone();
+        let is_news = !uplink.members.is_connected();
         uplink.members.set_connected(true);
-        if std::mem::replace(&mut self.was_connected, true) {
+        if std::mem::replace(&mut self.was_connected, true) && is_news {
             uplink.counters.reconnects.fetch_add(1, Ordering::Relaxed);
             tracing::info!(node = %uplink.node.id, "connected to the other nodes again");
         }
@@ -335,9 +341,11 @@ impl Reader {
                 uplink.send(uplink.subjects.control(), uplink.heartbeat(uplink.outbound.heartbeat()));
             }
         }
-        // Events of the bus can be lost: what it says now counts.
-        if uplink.bus.is_connected() != self.uplink.members.is_connected() {
-            if uplink.bus.is_connected() { self.connected() } else { self.disconnected() }
+        // Events of the bus can be lost: what it says all the time counts.
+        let is_connected = uplink.bus.is_connected();
+        self.contradicted = if is_connected == uplink.members.is_connected() { 0 } else { self.contradicted + 1 };
+        if self.contradicted >= CONTRADICTIONS {
+            if is_connected { self.connected() } else { self.disconnected() }
         }
         let (dead, away) = uplink.members.sweep();
         for node in dead {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use actix_socketio::cluster::{NatsBus, NatsOptions};
 use actix_socketio::{SocketIo, SocketIoBuilder};
+use tracing_subscriber::EnvFilter;
 
 use crate::{LONG, ms, until};
 
@@ -120,6 +121,9 @@ fn program() -> PathBuf {
 
 /// A node of this process with the usual times, as the testbed's.
 pub(crate) async fn builder(options: impl Into<NatsOptions>, name: &str) -> SocketIoBuilder {
+    // Silent unless RUST_LOG says otherwise.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| "off".into());
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
     let bus = NatsBus::connect(options).await.unwrap();
     SocketIo::builder().bus(bus).cluster(|cluster| cluster.name = name.to_owned())
 }
