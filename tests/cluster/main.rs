@@ -10,6 +10,7 @@ mod asking;
 mod broadcasts;
 mod joining;
 mod nats;
+mod outages;
 mod processes;
 mod proxy;
 mod relay;
