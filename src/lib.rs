@@ -50,6 +50,7 @@ mod socket;
 mod socket_data;
 pub mod test;
 mod uplink;
+mod worker;
 
 pub use crate::ack::{Ack, AckStream, Answer, BroadcastAcks};
 pub use crate::broadcast_operator::{BroadcastOperator, RoomNames};
@@ -72,6 +73,7 @@ pub use crate::server_side::{ServerSideAcks, ServerSideEvent};
 pub use crate::service::{Server, limit_unsent};
 pub use crate::socket::{Socket, SocketOperator};
 pub use crate::socket_data::SocketData;
+pub use crate::worker::WorkerOptions;
 
 /// What nodes and external processes say to each other, and the bus that carries it.
 pub use socketio_cluster as cluster;

@@ -13,7 +13,7 @@ use actix_socketio::engine::{ConnectionHandle, ConnectionHandler, Engine, Incomi
 use actix_socketio::protocol::Parser;
 use actix_socketio::{
     Args, Data, DisconnectReason, Namespace, Refusal, Reply, ServerSideEvent, Socket, SocketIo, State,
-    concurrent, embed,
+    WorkerOptions, concurrent, embed,
 };
 use actix_web::{App, HttpServer};
 use serde::Deserialize;
@@ -123,11 +123,12 @@ async fn disconnect_me(socket: Socket, Data(close): Data<Option<bool>>) {
 
 impl Reasons {
     fn of(&self, id: &str) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(id).map(ToString::to_string)
+        let reasons = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        reasons.get(id).map(ToString::to_string)
     }
 }
 
-/// Why a socket went, whichever node it was on.
+/// The socket may have been another node's.
 async fn reason(
     namespace: Namespace,
     reasons: State<Reasons>,
@@ -136,18 +137,18 @@ async fn reason(
     if let Some(reason) = reasons.of(&id) {
         return Ok(Reply(Some(reason)));
     }
-    let others = namespace.server_side_emit_with_ack::<Option<String>, _>("reason", &id).await?;
-    Ok(Reply(others.answers.into_iter().find_map(|(_, reason)| reason)))
-}
-
-/// What this node answers to a server-side `reason`.
-fn reason_here(reasons: &Reasons, event: &ServerSideEvent) -> Option<String> {
-    let id: String = event.args().deserialize().ok()?;
-    reasons.of(&id)
+    let asked = namespace.server_side_emit_with_ack::<Option<String>, _>("reason", &id).await?;
+    Ok(Reply(asked.answers.into_iter().find_map(|(_, reason)| reason)))
 }
 
 async fn set_data(socket: Socket, args: Args) -> Outcome<&'static str> {
     socket.data().set(argument(&args, 0)?);
+    Ok("ok")
+}
+
+/// What workers get as the claims.
+async fn share(socket: Socket, Data(value): Data<serde_json::Value>) -> Outcome<&'static str> {
+    socket.data().share(&value)?;
     Ok("ok")
 }
 
@@ -226,9 +227,15 @@ macro_rules! with_handlers {
                 let node = $node.to_owned();
                 move |event: ServerSideEvent| std::future::ready(pong(&node, &event))
             })
+            .hand_to_workers("work", worker_options())
+            .hand_to_workers("work-in-order", worker_options().in_order(true).with_rooms(true))
+            .on("share", share)
             .on_server_side_emit("reason", {
                 let reasons = $reasons.clone();
-                move |event: ServerSideEvent| std::future::ready(reason_here(&reasons, &event))
+                move |event: ServerSideEvent| {
+                    let id: String = event.data().unwrap_or_default();
+                    std::future::ready(reasons.of(&id))
+                }
             })
             .on("slow", slow)
             .on("panic", panics)
@@ -268,6 +275,10 @@ fn variable<T: FromStr>(name: &str, default: T) -> T {
         Ok(value) => value.parse().unwrap_or_else(|_| panic!("{name} is not valid: {value}")),
         Err(_) => default,
     }
+}
+
+fn worker_options() -> WorkerOptions {
+    WorkerOptions::default().timeout(Duration::from_millis(variable("WORKER_TIMEOUT", 10_000)))
 }
 
 fn engine_config(path: &str) -> EngineConfig {

@@ -17,12 +17,12 @@ const COLUMNS = 3;
 /** Both websocket transports of the server; tests that need one kind of server run on each. */
 export const SERVER_TRANSPORTS = ["native", "embedded"];
 
-/** A suite around one server, started by `start`: `register` gets a function that returns the server once it runs. */
-export function describeServer(name, env, register, start = startServer) {
+/** A suite around one server: `register` gets a function that returns the server once it runs. */
+export function describeServer(name, env, register, options = {}) {
   describe(name, { concurrency: COLUMNS }, () => {
     let server;
     before(async () => {
-      server = await start(env);
+      server = await startServer(env, options);
     });
     after(() => server?.stop());
     register(() => server);
