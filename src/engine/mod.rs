@@ -2,7 +2,8 @@
 //!
 //! A request enters at `handshake` and becomes, or finds, a `Connection` actor. What the client sends reaches
 //! the [`ConnectionHandler`] above; what is sent to it goes through the connection's `Outbox`, which a poll,
-//! a taken-over socket or the body of a websocket response drains.
+//! a taken-over socket or the body of a websocket response drains. In a cluster a request may be for a session of another
+//! node: then it is relayed there (`relay`).
 //!
 //! Must never import anything but `config`, `disconnect_reason` and `id`; of the cluster it knows the messages of `relay`.
 

@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix_web::http::Method;
@@ -157,6 +158,10 @@ async fn upgrade(
     match stream.receive_within(limit).await {
         Ok(Part::Accepted(_)) => {}
         other => return settle(&stream, other),
+    }
+    if engine.is_closing.load(Ordering::SeqCst) {
+        // It was not among those that were closed when this node began to stop.
+        stream.stream().fail(Broken::Closing);
     }
     let socket = EdgeSocket::new(stream, &engine.config);
     if request.extensions().contains::<CanTakeOver>() {
