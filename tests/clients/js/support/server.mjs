@@ -20,7 +20,7 @@ process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
  * A port nobody listens on at the moment, below the range the kernel gives to outgoing connections: those must not take
  * the port of a server that is being restarted.
  */
-async function freePort() {
+export async function freePort() {
   for (;;) {
     const port = 12_000 + Math.floor(Math.random() * 20_000);
     const free = await new Promise((resolve) => {
