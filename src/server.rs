@@ -30,6 +30,8 @@ use crate::uplink::{Site, Uplink};
 
 /// Sessions are closed over this time when a server stops, so that not all clients come back at once.
 const CLOSE_SPREAD: Duration = Duration::from_millis(500);
+/// How long the bus may take to send what waits at the end.
+const GOODBYE: Duration = Duration::from_secs(1);
 /// How long a stopping server waits for its sessions.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -397,7 +399,8 @@ impl SocketIo {
 
     /// Closes all sessions (`server shutting down`) over half a second and refuses new ones. Transports are closed, never
     /// namespaces: the clients come back by themselves, hopefully elsewhere. Returns when all are gone and their
-    /// disconnect handlers are done, at the latest after ten seconds.
+    /// disconnect handlers are done, at the latest after ten seconds, and this node has left the cluster: nothing is sent to the
+    /// other nodes any more.
     pub async fn close(&self) {
         let begin = tokio::time::Instant::now();
         self.engine.close(DisconnectReason::ServerShuttingDown, CLOSE_SPREAD, CLOSE_DEADLINE).await;
@@ -409,6 +412,9 @@ impl SocketIo {
             && begin.elapsed() < CLOSE_DEADLINE
         {
             tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        if let Some(uplink) = self.uplink() {
+            uplink.end(GOODBYE).await;
         }
     }
 }

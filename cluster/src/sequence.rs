@@ -8,32 +8,37 @@ use std::collections::HashMap;
 use crate::node::{Epoch, NodeId};
 use crate::subject::Subject;
 
-/// The numbers of what this node publishes. The first message on a subject has number 1.
+/// The numbers of what this node publishes: one more with each message on a subject.
 #[derive(Debug, Default)]
 pub struct Outgoing {
     last: HashMap<Subject, u64>,
     since_heartbeat: HashMap<Subject, u64>,
+    /// No subject that was forgotten had a higher number: nobody takes what follows there for old.
+    floor: u64,
 }
 
 impl Outgoing {
-    /// The number of the next message on `subject`.
-    pub fn next(&mut self, subject: &Subject) -> u64 {
-        let last = match self.last.get_mut(subject) {
-            Some(last) => last,
-            None => self.last.entry(subject.clone()).or_default(),
-        };
-        *last += 1;
-        match self.since_heartbeat.get_mut(subject) {
-            Some(number) => *number = *last,
-            None => _ = self.since_heartbeat.insert(subject.clone(), *last),
-        }
-        *last
+    /// The number that the next message on `subject` will have.
+    pub fn following(&self, subject: &Subject) -> u64 {
+        self.last.get(subject).copied().unwrap_or(self.floor) + 1
     }
 
-    /// Nothing will be published on `subject` for long: what would be is numbered from 1 again. Only when whoever listens there
-    /// forgets this node, too, or is gone.
+    /// The number of the next message on `subject`, which is published now.
+    pub fn next(&mut self, subject: &Subject) -> u64 {
+        let number = self.following(subject);
+        for numbers in [&mut self.last, &mut self.since_heartbeat] {
+            match numbers.get_mut(subject) {
+                Some(last) => *last = number,
+                None => _ = numbers.insert(subject.clone(), number),
+            }
+        }
+        number
+    }
+
+    /// Nothing will be published on `subject` for long. What would be has a higher number than anything that was forgotten: who
+    /// still listens there misses nothing, but may believe that it did.
     pub fn forget(&mut self, subject: &Subject) {
-        self.last.remove(subject);
+        self.floor = self.floor.max(self.last.remove(subject).unwrap_or_default());
         self.since_heartbeat.remove(subject);
     }
 
@@ -148,6 +153,13 @@ mod tests {
         assert!(outgoing.heartbeat().is_empty());
         assert_eq!(outgoing.next(one), 3);
         assert_eq!(outgoing.heartbeat(), [(one.clone(), 3)]);
+        outgoing.forget(one);
+        assert_eq!(
+            (outgoing.following(one), outgoing.following(two)),
+            (4, 2),
+            "never a number that was used"
+        );
+        assert_eq!([outgoing.next(one), outgoing.next(two)], [4, 2]);
     }
 
     #[test]

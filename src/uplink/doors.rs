@@ -33,7 +33,10 @@ impl Uplink {
     pub(crate) async fn rooms_confirmed(&self, namespace: &str, rooms: &[impl AsRef<str>]) -> Vec<NodeId> {
         let subjects: Vec<_> =
             rooms.iter().map(|room| self.subjects.room(namespace, room.as_ref())).collect();
-        self.opening.confirmed(&subjects).await
+        let mut missing = self.opening.confirmed(&subjects).await;
+        // Those could not be asked.
+        missing.extend(self.members.unreachable());
+        missing
     }
 
     /// The other nodes that said they have members in a room that is open here.

@@ -1,7 +1,8 @@
 //! The other nodes: who lives, who is out of reach, who is refused.
 //!
 //! Fed by whatever is heard of them. A node of which nothing was heard for too long is dead, unless this node's own connection
-//! was away meanwhile: then it is out of reach, which is said in results, and nobody waits for it.
+//! was away meanwhile: then it is out of reach, which is said in results, and nobody waits for it. That a connection works is
+//! believed only as long as something comes over it; what this node says itself does.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -51,6 +52,8 @@ pub(crate) enum Heard {
     Again,
     /// One that cannot take part: its messages are to be dropped.
     Refused,
+    /// One that said goodbye: it ends what it has begun, and is no part of the cluster.
+    Departed,
 }
 
 /// See the module's documentation.
@@ -63,21 +66,44 @@ pub(crate) struct Members {
 struct Inner {
     nodes: HashMap<NodeId, Member>,
     refused: HashSet<NodeId>,
+    departed: HashMap<NodeId, Instant>,
     /// Since when the bus is connected without a break, if it is.
     connected: Option<Instant>,
+    /// When something came over the bus last.
+    sign: Instant,
 }
 
 /// Refused nodes that are remembered; a restart makes new ones.
 const MAX_REFUSED: usize = 1000;
+/// Nodes that said goodbye which are remembered, and how long at least.
+const MAX_DEPARTED: usize = 1000;
+const DEPARTING: Duration = Duration::from_secs(60);
 
 impl Members {
     pub(crate) fn new(settings: Settings, dead_after: Duration) -> Self {
-        let inner = Inner { nodes: HashMap::new(), refused: HashSet::new(), connected: None };
+        let inner = Inner {
+            nodes: HashMap::new(),
+            refused: HashSet::new(),
+            departed: HashMap::new(),
+            connected: None,
+            sign: Instant::now(),
+        };
         Self { settings, dead_after, inner: Mutex::new(inner) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something came over the bus, whoever said it. After a silence it counts as connected anew: what the others said meanwhile
+    /// may be on its way.
+    pub(crate) fn sign(&self) {
+        let now = Instant::now();
+        let mut inner = self.lock();
+        if inner.connected.is_some() && now.saturating_duration_since(inner.sign) > self.dead_after / 2 {
+            inner.connected = Some(now);
+        }
+        inner.sign = now;
     }
 
     /// Something came from a node.
@@ -86,6 +112,9 @@ impl Members {
         let mut inner = self.lock();
         if !inner.refused.is_empty() && inner.refused.contains(&id) {
             return Heard::Refused;
+        }
+        if !inner.departed.is_empty() && inner.departed.contains_key(&id) {
+            return Heard::Departed;
         }
         match inner.nodes.get_mut(&id) {
             Some(member) => {
@@ -148,9 +177,17 @@ impl Members {
         }
     }
 
-    /// A node said goodbye: whether it was there.
-    pub(crate) fn left(&self, id: NodeId) -> bool {
-        self.lock().nodes.remove(&id).is_some()
+    /// A node said goodbye.
+    pub(crate) fn left(&self, id: NodeId) {
+        let now = Instant::now();
+        let mut inner = self.lock();
+        inner.nodes.remove(&id);
+        if inner.departed.len() >= MAX_DEPARTED {
+            inner.departed.retain(|_, when| now.saturating_duration_since(*when) < DEPARTING);
+        }
+        if inner.departed.len() < MAX_DEPARTED {
+            inner.departed.insert(id, now);
+        }
     }
 
     /// The bus is there, or away.
@@ -169,16 +206,16 @@ impl Members {
         let now = Instant::now();
         let dead_after = self.dead_after;
         let mut inner = self.lock();
-        let connected = inner.connected;
-        // Since when they could have been heard.
-        let is_silent = |since: Instant| now.saturating_duration_since(since) > dead_after;
+        let Inner { nodes, connected, sign, .. } = &mut *inner;
         let mut dead = Vec::new();
         let mut unreachable = Vec::new();
-        inner.nodes.retain(|id, member| {
-            if !is_silent(member.heard) {
+        nodes.retain(|id, member| {
+            if now.saturating_duration_since(member.heard) <= dead_after {
                 return true;
             }
-            if connected.is_some_and(is_silent) {
+            // How long it was silent while it could have been heard.
+            let silence = connected.map(|since| sign.saturating_duration_since(since.max(member.heard)));
+            if silence.is_some_and(|silence| silence > dead_after) {
                 dead.push(*id);
                 return false;
             }
@@ -200,6 +237,11 @@ impl Members {
         let inner = self.lock();
         let (live, away): (Vec<&Member>, Vec<_>) = inner.nodes.values().partition(|node| node.is_reachable);
         (live.iter().map(|node| node.id).collect(), away.iter().map(|node| node.id).collect())
+    }
+
+    /// Those that are out of reach.
+    pub(crate) fn unreachable(&self) -> Vec<NodeId> {
+        self.split().1
     }
 
     /// All of them.

@@ -78,6 +78,17 @@ impl Membership {
         }
     }
 
+    /// What a node said of the rooms for which `concerns` holds may be out of date.
+    pub(crate) fn doubt(&self, node: NodeId, concerns: impl Fn(&str, &str) -> bool) {
+        for (namespace, rooms) in &mut self.lock().rooms {
+            for (room, elsewhere) in rooms {
+                if elsewhere.iter().any(|(known, _)| *known == node) && concerns(namespace, room) {
+                    elsewhere.retain(|(known, _)| *known != node);
+                }
+            }
+        }
+    }
+
     /// What has to be said: rooms that opened or closed.
     pub(crate) fn take_changed(&self) -> Vec<(Namespace, RoomName)> {
         let changed = std::mem::take(&mut self.lock().changed);

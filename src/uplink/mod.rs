@@ -353,6 +353,11 @@ impl Uplink {
     /// Asks those that have to act, this node excepted.
     pub(crate) fn ask(&self, target: message::Target, action: Action, audience: Audience) -> Asked {
         let asked = self.expect(audience);
+        let is_question = matches!(action, Action::FetchSockets | Action::CountSockets | Action::Rooms);
+        if is_question && asked.gather.missing().is_empty() {
+            // Nobody would take the answers.
+            return asked;
+        }
         let subject = match audience {
             Audience::Node(node) => self.subjects.node(node),
             _ => self.subjects.nodes().clone(),
@@ -383,6 +388,14 @@ impl Uplink {
             load: self.load.last(),
             sequences,
         })
+    }
+
+    /// Sends what waits to be sent, at most so long, and nothing more after it.
+    pub(crate) async fn end(&self, timeout: Duration) {
+        self.say_goodbye();
+        if !self.bus.close(timeout).await {
+            tracing::warn!(node = %self.node.id, "not everything that waited was sent to the other nodes");
+        }
     }
 
     /// Tells the others that this node is about to stop.

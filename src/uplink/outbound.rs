@@ -1,5 +1,6 @@
 //! What this node publishes: numbered, encoded, split, in the order of the calls. Never waits.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use socketio_cluster::bus::{Bus, Publish, PublishError};
@@ -9,6 +10,9 @@ use socketio_cluster::message::{Envelope, Message};
 use socketio_cluster::node::Node;
 use socketio_cluster::sequence::Outgoing;
 use socketio_cluster::subject::Subject;
+
+/// Subjects of nodes that are gone whose numbers are kept: a node may be back, having heard all before.
+const MAX_RETIRED: usize = 1000;
 
 /// Why something was not published.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +39,7 @@ pub(crate) struct Outbound {
 struct Numbers {
     order: u64,
     outgoing: Outgoing,
+    retired: VecDeque<Subject>,
 }
 
 impl Outbound {
@@ -55,13 +60,18 @@ impl Outbound {
     fn publish(&self, subject: &Subject, is_numbered: bool, message: Message) -> Result<(), SendError> {
         // Numbers and the order of publishing are one: all of it under the lock. Nothing in it waits.
         let mut numbers = self.lock();
-        numbers.order += 1;
-        let order = numbers.order;
-        let sequence = if is_numbered { numbers.outgoing.next(subject) } else { 0 };
+        let order = numbers.order + 1;
+        let sequence = if is_numbered { numbers.outgoing.following(subject) } else { 0 };
         let envelope = Envelope { from: self.node.id, epoch: self.node.epoch, order, sequence, message };
         let encoded = codec::encode(&envelope)?;
         let publisher = (self.node.id, self.node.epoch);
-        for body in fragment::split(encoded, publisher, order, self.bus.max_payload(), self.max_message)? {
+        let parts = fragment::split(encoded, publisher, order, self.bus.max_payload(), self.max_message)?;
+        // What is refused above has no number: nobody is to miss it.
+        numbers.order = order;
+        if is_numbered {
+            numbers.outgoing.next(subject);
+        }
+        for body in parts {
             self.bus.publish(Publish::new(subject.clone(), body))?;
         }
         Ok(())
@@ -73,9 +83,15 @@ impl Outbound {
         numbers.into_iter().map(|(subject, number)| (subject.as_str().into(), number)).collect()
     }
 
-    /// The listener of a subject is gone for good.
-    pub(crate) fn forget(&self, subject: &Subject) {
-        self.lock().outgoing.forget(subject);
+    /// The listener of a subject is gone, as far as this node can tell.
+    pub(crate) fn retire(&self, subject: Subject) {
+        let mut numbers = self.lock();
+        numbers.retired.push_back(subject);
+        if numbers.retired.len() > MAX_RETIRED
+            && let Some(oldest) = numbers.retired.pop_front()
+        {
+            numbers.outgoing.forget(&oldest);
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Numbers> {

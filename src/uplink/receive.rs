@@ -22,6 +22,8 @@ use super::members::Heard;
 
 /// How often the time is looked at.
 const TICK: Duration = Duration::from_millis(100);
+/// After so many looks in a row it is believed that an event of the bus is lost.
+const CONTRADICTIONS: u32 = 3;
 /// Rooms in one message about membership.
 const MAX_ROOMS: usize = 1000;
 
@@ -78,6 +80,8 @@ struct Reader {
     reassembly: Reassembly,
     next_heartbeat: Instant,
     was_connected: bool,
+    /// Looks in a row at which the connection was not what the events said.
+    contradicted: u32,
     /// What was said about losses and garbage already.
     told: (u64, u64, u64),
     next_report: Instant,
@@ -93,6 +97,7 @@ impl Reader {
             reassembly: Reassembly::new(limits),
             next_heartbeat: Instant::now(),
             was_connected: false,
+            contradicted: 0,
             told: (0, 0, 0),
             next_report: Instant::now(),
         }
@@ -116,8 +121,9 @@ impl Reader {
 
     fn connected(&mut self) {
         let uplink = self.uplink.clone();
+        let is_news = !uplink.members.is_connected();
         uplink.members.set_connected(true);
-        if std::mem::replace(&mut self.was_connected, true) {
+        if std::mem::replace(&mut self.was_connected, true) && is_news {
             uplink.counters.reconnects.fetch_add(1, Ordering::Relaxed);
             tracing::info!(node = %uplink.node.id, "connected to the other nodes again");
         }
@@ -137,6 +143,7 @@ impl Reader {
     // ---- what comes ------------------------------------------------------------------------------------
 
     fn message(&mut self, received: &Received) {
+        self.uplink.members.sign();
         if received.subject == *self.uplink.subjects.emit() {
             return self.uplink.external(received);
         }
@@ -180,6 +187,7 @@ impl Reader {
         }
         match uplink.members.heard(from, epoch) {
             Heard::Refused => return,
+            Heard::Departed => return self.departed(from, message),
             Heard::Known => {}
             Heard::New => self.appeared(from),
             Heard::Again => {
@@ -207,8 +215,6 @@ impl Reader {
             Message::Leaving => {
                 uplink.members.left(from);
                 self.gone(from, "has left");
-                // Of one that only seems dead the numbers go on: it may still know the last.
-                uplink.outbound.forget(&uplink.subjects.node(from));
             }
             Message::FenceRequest(nonce) => {
                 let subject = uplink.subjects.fence(from, nonce);
@@ -231,6 +237,16 @@ impl Reader {
             Message::Membership(membership) => self.membership(from, &membership),
             Message::Relay(relay) => uplink.relayed(from, relay),
             // What a later version may say; this one does not decode it.
+            _ => {}
+        }
+    }
+
+    /// What a node still says after its goodbye: its handlers end.
+    fn departed(&self, from: NodeId, message: Message) {
+        let Some(site) = self.uplink.site() else { return };
+        match message {
+            Message::Broadcast(broadcast) => site.deliver(from, broadcast),
+            Message::Request(request) => spawn(site.answer(from, request)),
             _ => {}
         }
     }
@@ -279,9 +295,10 @@ impl Reader {
         if subject == uplink.subjects.node(uplink.node.id).as_str() {
             uplink.relay_lost(from);
         }
-        uplink
-            .membership
-            .say_again(|namespace, room| uplink.subjects.room(namespace, room).as_str() == subject);
+        let concerns =
+            |namespace: &str, room: &str| uplink.subjects.room(namespace, room).as_str() == subject;
+        uplink.membership.doubt(from, concerns);
+        uplink.membership.say_again(concerns);
     }
 
     fn appeared(&self, node: NodeId) {
@@ -296,7 +313,10 @@ impl Reader {
         self.out_of_reach(node);
         self.uplink.membership.forget(node);
         self.uplink.relay_gone(node);
+        // Of one that only seems dead the numbers go on: it may still know the last.
+        self.uplink.outbound.retire(self.uplink.subjects.node(node));
         self.incoming.forget_node(node);
+        self.reassembly.forget_node(node);
     }
 
     /// Nobody waits for it any more.
@@ -321,9 +341,11 @@ impl Reader {
                 uplink.send(uplink.subjects.control(), uplink.heartbeat(uplink.outbound.heartbeat()));
             }
         }
-        // Events of the bus can be lost: what it says now counts.
-        if uplink.bus.is_connected() != self.uplink.members.is_connected() {
-            if uplink.bus.is_connected() { self.connected() } else { self.disconnected() }
+        // Events of the bus can be lost: what it says all the time counts.
+        let is_connected = uplink.bus.is_connected();
+        self.contradicted = if is_connected == uplink.members.is_connected() { 0 } else { self.contradicted + 1 };
+        if self.contradicted >= CONTRADICTIONS {
+            if is_connected { self.connected() } else { self.disconnected() }
         }
         let (dead, away) = uplink.members.sweep();
         for node in dead {
@@ -348,6 +370,9 @@ impl Reader {
         let uplink = &self.uplink;
         let changed = uplink.membership.take_changed();
         let Some(site) = uplink.site() else { return };
+        if uplink.has_said_goodbye.load(Ordering::SeqCst) {
+            return;
+        }
         let mut batches: HashMap<(&Subject, Arc<str>), Vec<_>> = HashMap::new();
         for (namespace, room) in changed {
             let subject = uplink.subjects.room(&namespace, &room);

@@ -3,12 +3,18 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod asking;
 mod broadcasts;
 mod joining;
+mod nats;
+mod outages;
+mod processes;
+mod proxy;
 mod relay;
-#[path = "../support/mod.rs"]
-mod support;
+mod survival;
 mod tap;
 mod workers;
 
