@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -19,14 +20,17 @@ COMMAND_LIMIT_S = 60
 class NatsServer:
     """One server process on loopback."""
 
-    def __init__(self):
+    def __init__(self, *args, **env):
+        self.args = args
+        self.env = env
         self.port = free_port()
         self.url = f"nats://127.0.0.1:{self.port}"
         self.process = None
 
     def start(self):
         self.process = subprocess.Popen(
-            [NATS_SERVER, "-a", "127.0.0.1", "-p", str(self.port)],
+            [NATS_SERVER, "-a", "127.0.0.1", "-p", str(self.port), *self.args],
+            env={**os.environ, **self.env},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -44,6 +48,55 @@ class NatsServer:
     def stop(self):
         self.process.kill()
         self.process.wait()
+
+
+class Service:
+    """The binary as a node, on a free port."""
+
+    def __init__(self, *args, **env):
+        self.args = args
+        self.env = env
+        self.url = None
+        self.process = None
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [SERVICE, "--port", "0", *self.args],
+            env={**os.environ, **self.env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        deadline = threading.Timer(START_LIMIT_S, self.process.kill)
+        deadline.start()
+        for line in self.process.stdout:
+            if line.startswith("listening on "):
+                self.url = line.removeprefix("listening on ").split(",")[0]
+                break
+        deadline.cancel()
+        if self.url is None:
+            self.stop()
+            raise RuntimeError(f"{SERVICE} {self.args} does not listen")
+        return self
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+def command(name, *args, **env):
+    """Runs `actix-socketio <name>`: its exit code, what it printed as JSON (or nothing), and what it complained of."""
+    done = subprocess.run(
+        [SERVICE, name, *args],
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_LIMIT_S,
+        check=False,
+    )
+    return done.returncode, json.loads(done.stdout) if done.stdout else None, done.stderr
 
 
 class Cluster:
@@ -75,7 +128,5 @@ class Cluster:
         assert alive, "a node ended by itself"
 
     def command(self, name, *args, nats=None):
-        """Runs `actix-socketio <name>`: its exit code, what it printed as JSON (or nothing), and what it complained of."""
-        command = [SERVICE, name, "--nats", nats or self.nats.url, *args]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_LIMIT_S, check=False)
-        return done.returncode, json.loads(done.stdout) if done.stdout else None, done.stderr
+        """As the function of this name, for this cluster."""
+        return command(name, "--nats", nats or self.nats.url, *args)
