@@ -251,6 +251,9 @@ impl SocketIoBuilder {
             .build(move |connection| Box::new(Client::open(connection, of_client.clone())))?;
         if let Some((uplink, events)) = uplink.zip(events) {
             let site: Arc<dyn Site> = namespaces.clone();
+            if uplink.config().relay_sessions {
+                uplink.relay(&engine);
+            }
             uplink.start(events, Arc::downgrade(&site));
         }
         let client_files = self.client_files.map(|folder| ClientFiles::read(&folder));

@@ -4,6 +4,7 @@
 //! compared with what is left before anything is allocated, and what the bytes hold is shared, not copied. Pure.
 
 mod reader;
+mod relay;
 mod writer;
 
 use bytes::Bytes;
@@ -80,6 +81,7 @@ mod kind {
     pub(super) const FENCE_ANSWER: u8 = 7;
     pub(super) const REQUEST: u8 = 8;
     pub(super) const RESPONSE: u8 = 9;
+    pub(super) const RELAY: u8 = 14;
     pub(super) const FRAGMENT: u8 = 15;
 }
 
@@ -114,6 +116,7 @@ pub fn encode(envelope: &Envelope) -> Result<Bytes, TooManyItems> {
         Message::FenceRequest(nonce) | Message::FenceAnswer(nonce) => w.number(*nonce),
         Message::Request(request) => write_request(&mut w, request),
         Message::Response(response) => write_response(&mut w, response),
+        Message::Relay(message) => relay::write(&mut w, message),
     }
     if w.items() > MAX_ITEMS { Err(TooManyItems(w.items())) } else { Ok(w.finish()) }
 }
@@ -167,6 +170,7 @@ pub fn decode(bytes: &Bytes) -> Result<Decoded, DecodeError> {
         kind::FENCE_ANSWER => Message::FenceAnswer(r.number()?),
         kind::REQUEST => Message::Request(read_request(&mut r)?),
         kind::RESPONSE => Message::Response(read_response(&mut r)?),
+        kind::RELAY => Message::Relay(relay::read(&mut r)?),
         value => return Err(DecodeError::Unknown { what: "message", value }),
     };
     match r.remaining() {
@@ -186,6 +190,7 @@ fn kind_of(message: &Message) -> u8 {
         Message::FenceAnswer(_) => kind::FENCE_ANSWER,
         Message::Request(_) => kind::REQUEST,
         Message::Response(_) => kind::RESPONSE,
+        Message::Relay(_) => kind::RELAY,
     }
 }
 

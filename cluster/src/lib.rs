@@ -8,6 +8,7 @@
 //! | [`node`] | who a node is |
 //! | [`subject`] | which NATS subject carries what |
 //! | [`message`] | what nodes say, as values |
+//! | [`relay`] | what they say about a session that one has and another serves |
 //! | [`codec`] | the same as bytes |
 //! | [`external`] | what external processes ask for, in JSON |
 //! | [`fragment`] | messages larger than NATS takes |
@@ -33,6 +34,8 @@ pub mod node;
 pub mod subject;
 
 pub mod message;
+
+pub mod relay;
 
 pub mod codec;
 

@@ -50,6 +50,8 @@ pub enum Message {
     Request(Request),
     /// To the inbox of the node that asked.
     Response(Response),
+    /// To the inbox of a session's owner, or of the node that its client reached.
+    Relay(crate::relay::Relay),
 }
 
 /// What every node of a cluster must agree on, and who says so.

@@ -154,7 +154,11 @@ mod tests {
         assert_eq!(outgoing.next(one), 3);
         assert_eq!(outgoing.heartbeat(), [(one.clone(), 3)]);
         outgoing.forget(one);
-        assert_eq!((outgoing.following(one), outgoing.following(two)), (4, 2), "never a number that was used");
+        assert_eq!(
+            (outgoing.following(one), outgoing.following(two)),
+            (4, 2),
+            "never a number that was used"
+        );
         assert_eq!([outgoing.next(one), outgoing.next(two)], [4, 2]);
     }
 

@@ -121,9 +121,24 @@ async fn disconnect_me(socket: Socket, Data(close): Data<Option<bool>>) {
     socket.disconnect(close.unwrap_or(false)).await;
 }
 
-async fn reason(reasons: State<Reasons>, Data(id): Data<String>) -> Reply<Option<String>> {
-    let reasons = reasons.0.lock().unwrap_or_else(PoisonError::into_inner);
-    Reply(reasons.get(&id).map(ToString::to_string))
+impl Reasons {
+    fn of(&self, id: &str) -> Option<String> {
+        let reasons = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        reasons.get(id).map(ToString::to_string)
+    }
+}
+
+/// The socket may have been another node's.
+async fn reason(
+    namespace: Namespace,
+    reasons: State<Reasons>,
+    Data(id): Data<String>,
+) -> Outcome<Reply<Option<String>>> {
+    if let Some(reason) = reasons.of(&id) {
+        return Ok(Reply(Some(reason)));
+    }
+    let asked = namespace.server_side_emit_with_ack::<Option<String>, _>("reason", &id).await?;
+    Ok(Reply(asked.answers.into_iter().find_map(|(_, reason)| reason)))
 }
 
 async fn set_data(socket: Socket, args: Args) -> Outcome<&'static str> {
@@ -176,7 +191,7 @@ async fn disconnected(socket: Socket, reason: DisconnectReason, reasons: State<R
 
 /// The handlers that all namespaces have, static and dynamic ones alike.
 macro_rules! with_handlers {
-    ($namespace:expr, $node:expr) => {
+    ($namespace:expr, $node:expr, $reasons:expr) => {
         $namespace
             .on_connect(connected)
             .on("message", message)
@@ -205,6 +220,13 @@ macro_rules! with_handlers {
             .on_server_side_emit("ping", {
                 let node = $node.to_owned();
                 move |event: ServerSideEvent| std::future::ready(pong(&node, &event))
+            })
+            .on_server_side_emit("reason", {
+                let reasons = $reasons.clone();
+                move |event: ServerSideEvent| {
+                    let id: String = event.data().unwrap_or_default();
+                    std::future::ready(reasons.of(&id))
+                }
             })
             .on("slow", slow)
             .on("panic", panics)
@@ -271,10 +293,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "msgpack" => Parser::MsgPack,
         other => return Err(format!("PARSER is not valid: {other}").into()),
     };
+    let reasons = Reasons::default();
     let mut builder = SocketIo::builder()
         .config(config)
         .engine_config(engine_config("/socket.io/"))
-        .state(Reasons::default())
+        .state(reasons.clone())
         .cluster(|cluster| cluster.prefix = variable("PREFIX", "sio".to_owned()));
     if let Ok(url) = std::env::var("NATS_URL") {
         let urls: Vec<&str> = url.split(',').collect();
@@ -282,10 +305,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     let io = builder.try_build()?;
     let node = io.node_id();
-    with_handlers!(io.of("/"), node);
-    with_handlers!(io.of("/custom"), node);
-    with_handlers!(io.of("/auth").middleware(authorize), node);
-    with_handlers!(io.of_pattern(r"/dyn-{id:\d+}")?, node);
+    with_handlers!(io.of("/"), node, reasons);
+    with_handlers!(io.of("/custom"), node, reasons);
+    with_handlers!(io.of("/auth").middleware(authorize), node, reasons);
+    with_handlers!(io.of_pattern(r"/dyn-{id:\d+}")?, node, reasons);
     io.cluster_ready(Duration::from_secs(30)).await;
     let engine = Engine::builder()
         .config(engine_config("/engine.io/"))

@@ -19,7 +19,7 @@ use super::link::{EmbeddedLink, Link};
 use super::native::{NativeSocket, NativeStream};
 use super::packet::Revision;
 use super::request::HandshakeRequest;
-use super::{EngineInner, polling, query, websocket};
+use super::{EngineInner, polling, query, relay, websocket};
 use crate::disconnect_reason::DisconnectReason;
 
 /// Why a request was refused: the codes of the reference server, and what it answers them with.
@@ -148,7 +148,10 @@ async fn admit(
     match query::get(query, "sid") {
         None => open(engine, request, payload, transport, revision).await,
         Some(sid) => {
-            let shared = engine.connections.get(&sid).ok_or(ConnectionError::SessionIdUnknown)?;
+            let Some(shared) = engine.connections.get(&sid) else {
+                let owner = relay::owner_of(engine, &sid).ok_or(ConnectionError::SessionIdUnknown)?;
+                return relay::serve(engine, request, payload, (owner, &sid), transport, revision).await;
+            };
             if shared.is_expired() {
                 shared.tell(Settle);
                 return Err(ConnectionError::SessionIdUnknown);
@@ -162,7 +165,8 @@ async fn admit(
                     Err(ConnectionError::BadRequest("transport mismatch"))
                 }
                 TransportKind::Polling if request.method() == Method::GET => {
-                    Ok(polling::poll(&shared, request).await)
+                    let accepted = polling::accepted_encodings(request);
+                    Ok(polling::poll(&shared, accepted).await.into_response())
                 }
                 TransportKind::Polling if request.method() == Method::POST => {
                     Ok(polling::post(&shared, request, payload).await)
@@ -297,15 +301,14 @@ fn upgrade(
     if shared.is_closed.load(Ordering::Acquire) {
         return Err(ConnectionError::SessionIdUnknown);
     }
-    if shared.is_upgrading.swap(true, Ordering::AcqRel) {
+    // Until the connection has the websocket, whatever goes wrong makes it upgradable again.
+    let Some(claim) = UpgradeClaim::take(&shared) else {
         tracing::debug!(
             sid = shared.short_sid(),
             "a second websocket for a session that is upgrading or upgraded"
         );
         return turn_away(request, payload, shared);
-    }
-    // Until the connection has the websocket, whatever goes wrong makes it upgradable again.
-    let claim = UpgradeClaim { shared, is_used: false };
+    };
     if request.extensions().contains::<CanTakeOver>() {
         return native_response(request, move |stream, read| {
             let shared = claim.using();
@@ -352,13 +355,19 @@ fn turn_away(
 }
 
 /// The right to upgrade a session; given back when it is dropped unused.
-struct UpgradeClaim {
+pub(super) struct UpgradeClaim {
     shared: Arc<Shared>,
     is_used: bool,
 }
 
 impl UpgradeClaim {
-    fn using(mut self) -> Arc<Shared> {
+    /// None if the session is upgrading or upgraded.
+    pub(super) fn take(shared: &Arc<Shared>) -> Option<Self> {
+        let is_free = !shared.is_upgrading.swap(true, Ordering::AcqRel);
+        is_free.then(|| Self { shared: shared.clone(), is_used: false })
+    }
+
+    pub(super) fn using(mut self) -> Arc<Shared> {
         self.is_used = true;
         self.shared.clone()
     }
@@ -373,7 +382,7 @@ impl Drop for UpgradeClaim {
 }
 
 /// The answer to a websocket handshake whose socket will be taken over.
-fn native_response(
+pub(super) fn native_response(
     request: &HttpRequest,
     take: impl FnOnce(NativeStream, Bytes) + 'static,
 ) -> Result<HttpResponse, ConnectionError> {

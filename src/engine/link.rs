@@ -7,8 +7,8 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
-use super::connection::OwnedEvent;
-use super::frame::{OpCode, write_frame};
+use super::connection::{EmbeddedEvent, OwnedEvent};
+use super::frame::{FrameLimits, OpCode, write_frame};
 use super::handle::Shared;
 use super::native::NativeSocket;
 use super::outbox::Outbox;
@@ -18,6 +18,21 @@ use crate::disconnect_reason::DisconnectReason;
 pub(super) const MAX_IN_FLIGHT: usize = 256 * 1024;
 /// Bytes the response body hands out at once.
 const MAX_CHUNK: usize = 32 * 1024;
+
+/// What the task of an embedded websocket moves messages to and from.
+pub(super) trait WebsocketEnd: Clone + Unpin + 'static {
+    /// What the client may send.
+    fn limits(&self) -> FrameLimits;
+
+    /// Whether another chunk may be read; if not, the task is woken when it may.
+    fn poll_read_ready(&self, context: &Context<'_>) -> Poll<()>;
+
+    /// Something came from the client. May be called once more after it said that the client is gone.
+    fn receive(&self, event: OwnedEvent);
+
+    /// The next bytes for the client; none when the websocket is to end.
+    fn poll_write(&self, context: &Context<'_>) -> Poll<Option<Bytes>>;
+}
 
 /// A websocket of a connection.
 pub(super) enum Link {
@@ -144,18 +159,18 @@ impl EmbeddedLink {
         self.change(|state| state.is_paused = is_paused);
     }
 
-    /// Whether another chunk may be read; if not, the task is woken when it may.
-    pub(super) fn poll_read_ready(&self, context: &Context<'_>) -> Poll<()> {
+    /// Ready when the websocket is to end once everything is out.
+    pub(super) fn poll_finishing(&self, context: &Context<'_>) -> Poll<()> {
         let mut state = self.lock();
-        if state.is_finishing || state.in_flight >= MAX_IN_FLIGHT || state.is_paused {
-            state.task = Some(context.waker().clone());
-            return Poll::Pending;
+        if state.is_finishing {
+            return Poll::Ready(());
         }
-        Poll::Ready(())
+        state.task = Some(context.waker().clone());
+        Poll::Pending
     }
 
     /// An event sets out for the connection.
-    pub(super) fn sent(&self, event: &OwnedEvent) {
+    fn sent(&self, event: &OwnedEvent) {
         self.lock().in_flight += event.size();
     }
 
@@ -180,9 +195,29 @@ impl EmbeddedLink {
     pub(super) fn next_held(&self) -> Option<OwnedEvent> {
         self.lock().held.pop_front()
     }
+}
 
-    /// The next bytes for the client; none when the websocket is to end.
-    pub(super) fn poll_write(&self, context: &Context<'_>) -> Poll<Option<Bytes>> {
+impl WebsocketEnd for Arc<EmbeddedLink> {
+    fn limits(&self) -> FrameLimits {
+        let config = &self.shared.engine.config;
+        FrameLimits { max_message: config.max_http_buffer_size, max_fragments: config.max_fragments }
+    }
+
+    fn poll_read_ready(&self, context: &Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if state.is_finishing || state.in_flight >= MAX_IN_FLIGHT || state.is_paused {
+            state.task = Some(context.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }
+
+    fn receive(&self, event: OwnedEvent) {
+        self.sent(&event);
+        self.shared.tell(EmbeddedEvent { link: self.clone(), event });
+    }
+
+    fn poll_write(&self, context: &Context<'_>) -> Poll<Option<Bytes>> {
         let mut state = self.lock();
         if let Some(frame) = state.direct.pop_front() {
             return Poll::Ready(Some(frame));

@@ -13,10 +13,10 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use tokio::sync::mpsc;
 
-use super::connection::{Connection, EmbeddedEvent, FirstLink, OwnedEvent};
+use super::connection::{Connection, FirstLink, OwnedEvent};
 use super::frame::FrameError;
 use super::handshake::begin;
-use super::link::EmbeddedLink;
+use super::link::{EmbeddedLink, WebsocketEnd as _};
 use super::packet::Revision;
 use super::{ConnectionError, Engine, TransportKind};
 use crate::disconnect_reason::DisconnectReason;
@@ -163,8 +163,7 @@ impl<F: FnMut(LocalEvent)> Pump<F> {
             }
             _ => event,
         };
-        self.link.sent(&event);
-        self.link.shared().tell(EmbeddedEvent { link: self.link.clone(), event });
+        self.link.receive(event);
     }
 
     fn receive(&mut self, mut frames: Bytes) {

@@ -4,8 +4,9 @@
 //! the [`ConnectionHandler`] above; what is sent to it goes through the connection's `Outbox`, which a poll,
 //! a taken-over socket or the body of a websocket response drains.
 //!
-//! Must never import anything but `config`, `disconnect_reason` and `id`.
+//! Must never import anything but `config`, `disconnect_reason` and `id`; of the cluster it knows the messages of `relay`.
 
+mod answer;
 mod base64;
 mod connection;
 mod connections;
@@ -23,6 +24,7 @@ pub mod packet;
 pub mod payload;
 mod polling;
 pub(crate) mod query;
+mod relay;
 mod request;
 mod take_over;
 mod turn;
@@ -30,8 +32,8 @@ mod websocket;
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix_web::http::header::HeaderMap;
@@ -43,6 +45,7 @@ pub use self::handshake::{ConnectionError, HeadersHook};
 pub(crate) use self::local::{LocalClient, LocalEvent};
 pub use self::message::{Message, MessageBuilder};
 pub use self::packet::Revision;
+pub use self::relay::{RelayBus, RelayInbox};
 pub use self::request::HandshakeRequest;
 #[cfg(feature = "tls")]
 pub(crate) use self::request::Secure;
@@ -79,6 +82,8 @@ pub(crate) struct EngineInner {
     hooks: Hooks,
     copiers: Vec<ExtensionCopier>,
     is_closing: AtomicBool,
+    /// Where requests for sessions of other nodes go, in a cluster.
+    relays: OnceLock<Arc<relay::Relays>>,
 }
 
 impl EngineInner {
@@ -181,6 +186,7 @@ impl EngineBuilder {
             hooks: self.hooks,
             copiers: self.copiers,
             is_closing: AtomicBool::new(false),
+            relays: OnceLock::new(),
         })))
     }
 }
@@ -198,6 +204,11 @@ impl Engine {
     /// The options in force.
     pub fn config(&self) -> &EngineConfig {
         &self.0.config
+    }
+
+    /// The token that ends every session id of this endpoint.
+    pub fn node(&self) -> &NodeToken {
+        self.0.ids.node()
     }
 
     /// Open connections.
@@ -227,6 +238,9 @@ impl Engine {
     /// when all are gone, or after `deadline`.
     pub async fn close(&self, reason: DisconnectReason, spread: Duration, deadline: Duration) {
         self.0.is_closing.store(true, Ordering::SeqCst);
+        if let Some(relays) = self.0.relays.get() {
+            relays.close_websockets();
+        }
         let all = self.0.connections.all();
         let begin = tokio::time::Instant::now();
         let count = u32::try_from(all.len()).unwrap_or(u32::MAX).max(1);

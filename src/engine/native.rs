@@ -31,11 +31,20 @@ const WRITE_BUFFER: usize = 64 * 1024;
 /// Reads in a row before other connections of the thread get their turn.
 const MAX_READS: usize = 8;
 /// How long a closed socket may take to send its last bytes and to see the client's end.
-const LINGER: Duration = Duration::from_secs(5);
+pub(super) const LINGER: Duration = Duration::from_secs(5);
 
 thread_local! {
     static READ: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BUFFER]);
     static WRITE: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(WRITE_BUFFER));
+}
+
+/// Lends the thread's buffer for a read.
+pub(super) fn with_read_buffer<T>(read: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    let mut buffer = READ.with_borrow_mut(std::mem::take);
+    buffer.resize(READ_BUFFER, 0);
+    let result = read(&mut buffer);
+    READ.set(buffer);
+    result
 }
 
 /// A stream that is not plain TCP.
@@ -76,7 +85,11 @@ impl NativeStream {
         }
     }
 
-    fn poll_read(&mut self, context: &mut TaskContext<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_read(
+        &mut self,
+        context: &mut TaskContext<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(buffer);
         let poll = match self {
             Self::Tcp(stream) => Pin::new(stream).poll_read(context, &mut buffer),
@@ -86,7 +99,11 @@ impl NativeStream {
         poll.map_ok(|()| buffer.filled().len())
     }
 
-    fn poll_write(&mut self, context: &mut TaskContext<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_write(
+        &mut self,
+        context: &mut TaskContext<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         match self {
             Self::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Other(stream) => {
@@ -104,14 +121,14 @@ impl NativeStream {
     }
 
     /// Pushes out what TLS still holds.
-    fn poll_flush(&mut self, context: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_flush(&mut self, context: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Other(stream) => Pin::new(stream).poll_flush(context),
             Self::Tcp(_) | Self::Detached(_) => Poll::Ready(Ok(())),
         }
     }
 
-    fn poll_shutdown(&mut self, context: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_shutdown(&mut self, context: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Other(stream) => Pin::new(stream).poll_shutdown(context),
@@ -383,18 +400,17 @@ impl ActorFuture<Connection> for Reader {
                 }
                 continue;
             }
-            let mut buffer = READ.with_borrow_mut(std::mem::take);
-            buffer.resize(READ_BUFFER, 0);
-            let poll = this.socket.stream.borrow_mut().poll_read(task, &mut buffer);
-            let goes_on = match poll {
-                Poll::Ready(Ok(read @ 1..)) => Some(this.feed(&mut buffer[..read], connection, ctx)),
-                Poll::Ready(_) => {
-                    connection.native_gone(&this.socket, None, ctx);
-                    Some(false)
+            let goes_on = with_read_buffer(|buffer| {
+                let poll = this.socket.stream.borrow_mut().poll_read(task, buffer);
+                match poll {
+                    Poll::Ready(Ok(read @ 1..)) => Some(this.feed(&mut buffer[..read], connection, ctx)),
+                    Poll::Ready(_) => {
+                        connection.native_gone(&this.socket, None, ctx);
+                        Some(false)
+                    }
+                    Poll::Pending => None,
                 }
-                Poll::Pending => None,
-            };
-            READ.set(buffer);
+            });
             match goes_on {
                 Some(true) => {}
                 Some(false) => return Poll::Ready(()),

@@ -3,45 +3,54 @@
 //! Source: the Engine.IO protocol, section "HTTP long-polling".
 
 use std::future::poll_fn;
-use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::{GzEncoder, ZlibEncoder};
 use tokio::sync::oneshot;
 
+use super::answer::Answer;
 use super::connection::{Close, Post, PostAnswer, Settle};
 use super::handle::Shared;
 use super::out::{Item, Out};
 use super::outbox::Polled;
 use super::packet::Revision;
 use super::payload::{SEPARATOR, write_v3_binary, write_v3_text};
+use crate::config::EngineConfig;
 use crate::disconnect_reason::DisconnectReason;
+
+const TEXT: &str = "text/plain; charset=UTF-8";
+const OCTETS: &str = "application/octet-stream";
 
 /// About how many bytes one poll answers with; a single larger message is sent all the same.
 const MAX_POLL_BYTES: usize = 1_000_000;
 
 /// The answer to the handshake: the OPEN packet.
 pub(super) fn first(shared: &Arc<Shared>, request: &HttpRequest) -> HttpResponse {
+    let accepted = accepted_encodings(request);
     let id = shared.outbox.begin_poll();
     let context = std::task::Context::from_waker(std::task::Waker::noop());
     match id.map(|id| shared.outbox.poll(id, 1, usize::MAX, &context)) {
-        Ok(std::task::Poll::Ready(Polled::Items(items))) => respond(shared, request, &items),
+        Ok(std::task::Poll::Ready(Polled::Items(items))) => answer(shared, accepted, &items).into_response(),
         // The session was closed as soon as it was opened.
         _ => HttpResponse::BadRequest().finish(),
     }
 }
 
-/// Waits for packets.
-pub(super) async fn poll(shared: &Arc<Shared>, request: &HttpRequest) -> HttpResponse {
+/// The `accept-encoding` of a request.
+pub(super) fn accepted_encodings(request: &HttpRequest) -> &str {
+    let accepted = request.headers().get(header::ACCEPT_ENCODING);
+    accepted.and_then(|accepted| accepted.to_str().ok()).unwrap_or_default()
+}
+
+/// Waits for packets. `accepted` is the `accept-encoding` of the request.
+pub(super) async fn poll(shared: &Arc<Shared>, accepted: &str) -> Answer {
     let Ok(id) = shared.outbox.begin_poll() else {
         tracing::debug!(sid = shared.short_sid(), "two polls at once");
         shared.tell(Close { reason: DisconnectReason::TransportError, discard: true });
-        return HttpResponse::BadRequest().finish();
+        return Answer::bad_request();
     };
     let mut waiting = WaitingPoll { shared, id, is_answered: false };
     let max_packets = shared.engine.config.max_packets_per_poll;
@@ -52,7 +61,7 @@ pub(super) async fn poll(shared: &Arc<Shared>, request: &HttpRequest) -> HttpRes
             if shared.outbox.is_finished() {
                 shared.tell(Settle);
             }
-            respond(shared, request, &items)
+            answer(shared, accepted, &items)
         }
         Polled::Noop => text(shared.outbox.revision, b"6"),
         Polled::Gone => text(shared.outbox.revision, b"1"),
@@ -75,19 +84,16 @@ impl Drop for WaitingPoll<'_> {
     }
 }
 
-fn text(revision: Revision, record: &'static [u8]) -> HttpResponse {
+fn text(revision: Revision, record: &'static [u8]) -> Answer {
     let body = match revision {
         Revision::V4 => Bytes::from_static(record),
         Revision::V3 => [b"1:", record].concat().into(),
     };
-    HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=UTF-8")))
-        .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
-        .body(body)
+    Answer::ok(TEXT, body)
 }
 
 /// Packets as the answer to a poll.
-fn respond(shared: &Arc<Shared>, request: &HttpRequest, items: &[Item]) -> HttpResponse {
+fn answer(shared: &Arc<Shared>, accepted: &str, items: &[Item]) -> Answer {
     let revision = shared.outbox.revision;
     let has_binary =
         items.iter().any(|item| matches!(&item.out, Out::Message(message) if message.has_binary()));
@@ -98,23 +104,15 @@ fn respond(shared: &Arc<Shared>, request: &HttpRequest, items: &[Item]) -> HttpR
         (Revision::V4, _) => text_v4(items),
         (Revision::V3, _) => text_v3(items),
     };
-    let content_type = if is_binary { "application/octet-stream" } else { "text/plain; charset=UTF-8" };
-    let mut response = HttpResponse::Ok();
-    response
-        .insert_header((header::CONTENT_TYPE, HeaderValue::from_static(content_type)))
-        .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
+    let answer = Answer::ok(if is_binary { OCTETS } else { TEXT }, body);
     let is_compressible = items.iter().any(|item| match &item.out {
         Out::Message(message) => message.is_compressible(),
         _ => false,
     });
-    let threshold = shared.engine.config.http_compression.unwrap_or(usize::MAX);
-    if is_compressible && body.len() >= threshold {
-        response.insert_header((header::VARY, HeaderValue::from_static("accept-encoding")));
-        if let Some((encoding, compressed)) = compress(request, &body) {
-            return response.insert_header((header::CONTENT_ENCODING, encoding)).body(compressed);
-        }
+    match shared.engine.config.http_compression {
+        Some(threshold) if is_compressible => answer.compressed(threshold, accepted),
+        _ => answer,
     }
-    response.body(body)
 }
 
 fn text_v4(items: &[Item]) -> Bytes {
@@ -165,76 +163,80 @@ fn binary_v3(items: &[Item]) -> Bytes {
     body.into()
 }
 
-/// Compressed as the client accepts it: gzip before deflate, as the reference does.
-fn compress(request: &HttpRequest, body: &[u8]) -> Option<(HeaderValue, Vec<u8>)> {
-    let accepted = request.headers().get(header::ACCEPT_ENCODING)?.to_str().ok()?;
-    let accepts = |coding: &str| {
-        accepted.split(',').any(|entry| {
-            let (name, parameters) = entry.split_once(';').unwrap_or((entry, ""));
-            let is_refused = parameters.trim().strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0.0));
-            name.trim().eq_ignore_ascii_case(coding) && !is_refused
-        })
+/// Takes packets.
+pub(super) async fn post(shared: &Arc<Shared>, request: &HttpRequest, payload: web::Payload) -> HttpResponse {
+    let post = match RunningPost::begin(shared, is_binary(request)) {
+        Ok(post) => post,
+        Err(answer) => return answer.into_response(),
     };
-    // Writing to a Vec cannot fail; if it did, the body would go out as it is.
-    if accepts("gzip") {
-        let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 2), Compression::fast());
-        encoder.write_all(body).ok()?;
-        Some((HeaderValue::from_static("gzip"), encoder.finish().ok()?))
-    } else if accepts("deflate") {
-        let mut encoder = ZlibEncoder::new(Vec::with_capacity(body.len() / 2), Compression::fast());
-        encoder.write_all(body).ok()?;
-        Some((HeaderValue::from_static("deflate"), encoder.finish().ok()?))
-    } else {
-        None
+    match read_body(request, payload, &shared.engine.config).await {
+        Ok(body) => post.take(body).await.into_response(),
+        Err(refused) => refused,
     }
 }
 
-/// Takes packets.
-pub(super) async fn post(shared: &Arc<Shared>, request: &HttpRequest, payload: web::Payload) -> HttpResponse {
-    if shared.is_posting.swap(true, Ordering::AcqRel) {
-        tracing::debug!(sid = shared.short_sid(), "two posts at once");
-        shared.tell(Close { reason: DisconnectReason::TransportError, discard: true });
-        return HttpResponse::BadRequest().finish();
-    }
-    let mut running = RunningPost { shared, is_read: false };
-    let content_type = request.headers().get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-    let is_binary = content_type == b"application/octet-stream";
-    if is_binary && shared.outbox.revision == Revision::V4 {
-        // Dropping the guard closes the session: the request is invalid.
-        return HttpResponse::BadRequest().finish();
-    }
-    let limit = shared.engine.config.max_http_buffer_size;
+/// Whether the body of a POST is said to be binary.
+pub(super) fn is_binary(request: &HttpRequest) -> bool {
+    let content_type = request.headers().get(header::CONTENT_TYPE);
+    content_type.map_or(&b""[..], HeaderValue::as_bytes) == OCTETS.as_bytes()
+}
+
+/// The body of a POST, or the answer to one that is too big, too slow or aborted.
+pub(super) async fn read_body(
+    request: &HttpRequest,
+    payload: web::Payload,
+    config: &EngineConfig,
+) -> Result<Bytes, HttpResponse> {
+    let limit = config.max_http_buffer_size;
     let is_announced_too_big = request
         .headers()
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok())
         .is_some_and(|length| length > limit as u64);
     if is_announced_too_big {
-        return HttpResponse::PayloadTooLarge().force_close().finish();
+        return Err(HttpResponse::PayloadTooLarge().force_close().finish());
     }
-    let body = tokio::time::timeout(shared.engine.config.body_timeout, payload.to_bytes_limited(limit)).await;
-    let body = match body {
-        Ok(Ok(Ok(body))) => body,
-        Ok(Ok(Err(_))) => return HttpResponse::BadRequest().force_close().finish(),
-        Ok(Err(_)) => return HttpResponse::PayloadTooLarge().force_close().finish(),
-        Err(_) => return HttpResponse::RequestTimeout().force_close().finish(),
-    };
-    running.is_read = true;
-    let (answer, answered) = oneshot::channel();
-    shared.tell(Post { body, is_binary, answer });
-    match answered.await {
-        Ok(PostAnswer::Taken) => HttpResponse::Ok()
-            .insert_header((header::CONTENT_TYPE, HeaderValue::from_static("text/html")))
-            .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
-            .body("ok"),
-        Ok(PostAnswer::Refused) | Err(_) => HttpResponse::BadRequest().finish(),
+    match tokio::time::timeout(config.body_timeout, payload.to_bytes_limited(limit)).await {
+        Ok(Ok(Ok(body))) => Ok(body),
+        Ok(Ok(Err(_))) => Err(HttpResponse::BadRequest().force_close().finish()),
+        Ok(Err(_)) => Err(HttpResponse::PayloadTooLarge().force_close().finish()),
+        Err(_) => Err(HttpResponse::RequestTimeout().force_close().finish()),
     }
 }
 
-/// A post that has not been read: dropping it means that it was too big, too slow, malformed or aborted.
-struct RunningPost<'a> {
+/// A post whose body has not been read: dropping it means that it was too big, too slow, malformed or aborted.
+pub(super) struct RunningPost<'a> {
     shared: &'a Arc<Shared>,
+    is_binary: bool,
     is_read: bool,
+}
+
+impl<'a> RunningPost<'a> {
+    /// Begins one, unless another is under way or this one is not allowed: both end the session.
+    pub(super) fn begin(shared: &'a Arc<Shared>, is_binary: bool) -> Result<Self, Answer> {
+        if shared.is_posting.swap(true, Ordering::AcqRel) {
+            tracing::debug!(sid = shared.short_sid(), "two posts at once");
+            shared.tell(Close { reason: DisconnectReason::TransportError, discard: true });
+            return Err(Answer::bad_request());
+        }
+        let post = Self { shared, is_binary, is_read: false };
+        if is_binary && shared.outbox.revision == Revision::V4 {
+            // Dropping it closes the session.
+            return Err(Answer::bad_request());
+        }
+        Ok(post)
+    }
+
+    /// Hands the body to the connection.
+    pub(super) async fn take(mut self, body: Bytes) -> Answer {
+        self.is_read = true;
+        let (answer, answered) = oneshot::channel();
+        self.shared.tell(Post { body, is_binary: self.is_binary, answer });
+        match answered.await {
+            Ok(PostAnswer::Taken) => Answer::ok("text/html", Bytes::from_static(b"ok")),
+            Ok(PostAnswer::Refused) | Err(_) => Answer::bad_request(),
+        }
+    }
 }
 
 impl Drop for RunningPost<'_> {

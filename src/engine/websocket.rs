@@ -6,7 +6,6 @@
 use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use actix::prelude::*;
@@ -18,21 +17,19 @@ use actix_web_actors::ws::{self, Message, WebsocketContext};
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 
-use super::connection::{EmbeddedEvent, OwnedEvent};
+use super::connection::OwnedEvent;
 use super::frame::{FrameError, FrameGuard, FrameLimits, Refused};
-use super::link::EmbeddedLink;
+use super::link::WebsocketEnd;
 
-/// Answers the handshake of a websocket whose output is `link`'s. An error is a malformed handshake.
-pub(super) fn start(
+/// Answers the handshake of a websocket that is moved by `link`. An error is a malformed handshake.
+pub(super) fn start<L: WebsocketEnd>(
     request: &HttpRequest,
     payload: web::Payload,
-    link: impl FnOnce() -> Arc<EmbeddedLink>,
+    link: impl FnOnce() -> L,
 ) -> Result<HttpResponse, actix_web::Error> {
     let mut response = ws::handshake(request)?;
     let link = link();
-    let config = &link.shared().engine.config;
-    let limits =
-        FrameLimits { max_message: config.max_http_buffer_size, max_fragments: config.max_fragments };
+    let limits = link.limits();
     let refused = Rc::new(Cell::new(None));
     let guarded = GuardedPayload {
         payload,
@@ -49,16 +46,16 @@ pub(super) fn start(
 }
 
 /// The payload of a websocket request, each frame checked by its header before it is buffered.
-struct GuardedPayload {
+struct GuardedPayload<L> {
     payload: web::Payload,
     guard: FrameGuard,
     limits: FrameLimits,
-    link: Arc<EmbeddedLink>,
+    link: L,
     /// Why no more is read. The reader tells the connection when it has handled what came before.
     refused: Rc<Cell<Option<FrameError>>>,
 }
 
-impl Stream for GuardedPayload {
+impl<L: WebsocketEnd> Stream for GuardedPayload<L> {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
@@ -80,24 +77,19 @@ impl Stream for GuardedPayload {
     }
 }
 
-fn tell(link: &Arc<EmbeddedLink>, event: OwnedEvent) {
-    link.sent(&event);
-    link.shared().tell(EmbeddedEvent { link: link.clone(), event });
-}
-
 /// Reads frames and sends them to the connection.
-struct Reader {
-    link: Arc<EmbeddedLink>,
+struct Reader<L> {
+    link: L,
     /// Fragments so far, and whether they are text. The guard bounds them.
     assembly: Option<(bool, BytesMut)>,
     refused: Rc<Cell<Option<FrameError>>>,
 }
 
-impl Actor for Reader {
+impl<L: WebsocketEnd> Actor for Reader<L> {
     type Context = WebsocketContext<Self>;
 }
 
-impl StreamHandler<Result<Message, ProtocolError>> for Reader {
+impl<L: WebsocketEnd> StreamHandler<Result<Message, ProtocolError>> for Reader<L> {
     fn handle(&mut self, message: Result<Message, ProtocolError>, _: &mut Self::Context) {
         let event = match message {
             Ok(Message::Text(text)) => OwnedEvent::Text(text.into_bytes()),
@@ -113,16 +105,16 @@ impl StreamHandler<Result<Message, ProtocolError>> for Reader {
             Ok(Message::Nop) => return,
             Err(error) => OwnedEvent::Gone(self.refused.get().or(frame_error(&error))),
         };
-        tell(&self.link, event);
+        self.link.receive(event);
     }
 
     fn finished(&mut self, ctx: &mut Self::Context) {
-        tell(&self.link, OwnedEvent::Gone(self.refused.get()));
+        self.link.receive(OwnedEvent::Gone(self.refused.get()));
         ctx.stop();
     }
 }
 
-impl Reader {
+impl<L> Reader<L> {
     fn assemble(&mut self, item: Item) -> Result<Option<OwnedEvent>, FrameError> {
         let (bytes, is_last) = match item {
             Item::FirstText(bytes) if self.assembly.is_none() => {
@@ -164,16 +156,17 @@ fn frame_error(error: &ProtocolError) -> Option<FrameError> {
 }
 
 /// The response body: the outbox's frames.
-struct Body<S> {
-    link: Arc<EmbeddedLink>,
+struct Body<L: WebsocketEnd, S> {
+    link: L,
     /// The actor; none once it has ended, while the last bytes go out.
     frames: Option<Pin<Box<S>>>,
     /// The answer to the handshake has been written: only then do frames follow.
     is_answered: bool,
 }
 
-impl<S> MessageBody for Body<S>
+impl<L, S> MessageBody for Body<L, S>
 where
+    L: WebsocketEnd,
     S: Stream<Item = Result<Bytes, actix_web::Error>> + 'static,
 {
     type Error = actix_web::Error;
@@ -207,8 +200,8 @@ where
     }
 }
 
-impl<S> Drop for Body<S> {
+impl<L: WebsocketEnd, S> Drop for Body<L, S> {
     fn drop(&mut self) {
-        tell(&self.link, OwnedEvent::Gone(None));
+        self.link.receive(OwnedEvent::Gone(None));
     }
 }

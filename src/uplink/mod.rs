@@ -14,6 +14,7 @@ mod membership;
 mod opening;
 mod outbound;
 mod receive;
+mod relay;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -39,6 +40,7 @@ use self::opening::Opening;
 use self::outbound::{Outbound, SendError};
 use crate::config::{ClusterConfig, ConfigError};
 use crate::delivery::Target;
+use crate::engine::RelayInbox;
 use crate::id::{NODE_TOKEN_LENGTH, NodeToken, is_socket_id_form};
 
 /// Answers of one request that may wait to be taken.
@@ -135,6 +137,8 @@ pub(crate) struct Uplink {
     started: Instant,
     pub(crate) counters: Counters,
     site: OnceLock<Weak<dyn Site>>,
+    /// The endpoint, if its sessions are relayed.
+    relay: OnceLock<RelayInbox>,
     /// Told when another node appears, or the connection.
     news: Notify,
     has_said_goodbye: AtomicBool,
@@ -166,6 +170,7 @@ impl Uplink {
             started: Instant::now(),
             counters: Counters::default(),
             site: OnceLock::new(),
+            relay: OnceLock::new(),
             news: Notify::new(),
             has_said_goodbye: AtomicBool::new(false),
             bus,

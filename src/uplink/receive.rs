@@ -235,6 +235,7 @@ impl Reader {
                 }
             }
             Message::Membership(membership) => self.membership(from, &membership),
+            Message::Relay(relay) => uplink.relayed(from, relay),
             // What a later version may say; this one does not decode it.
             _ => {}
         }
@@ -291,7 +292,11 @@ impl Reader {
         let uplink = &self.uplink;
         uplink.counters.lost.fetch_add(count, Ordering::Relaxed);
         tracing::warn!(node = %from, subject, count, "messages of another node are lost");
-        let concerns = |namespace: &str, room: &str| uplink.subjects.room(namespace, room).as_str() == subject;
+        if subject == uplink.subjects.node(uplink.node.id).as_str() {
+            uplink.relay_lost(from);
+        }
+        let concerns =
+            |namespace: &str, room: &str| uplink.subjects.room(namespace, room).as_str() == subject;
         uplink.membership.doubt(from, concerns);
         uplink.membership.say_again(concerns);
     }
@@ -308,6 +313,7 @@ impl Reader {
         self.out_of_reach(node);
         self.uplink.membership.forget(node);
         self.uplink.outbound.retire(self.uplink.subjects.node(node));
+        self.uplink.relay_gone(node);
         self.incoming.forget_node(node);
         self.reassembly.forget_node(node);
     }
@@ -336,7 +342,8 @@ impl Reader {
         }
         // Events of the bus can be lost: what it says all the time counts.
         let is_connected = uplink.bus.is_connected();
-        self.contradicted = if is_connected == uplink.members.is_connected() { 0 } else { self.contradicted + 1 };
+        self.contradicted =
+            if is_connected == uplink.members.is_connected() { 0 } else { self.contradicted + 1 };
         if self.contradicted >= CONTRADICTIONS {
             if is_connected { self.connected() } else { self.disconnected() }
         }

@@ -2,18 +2,23 @@
 //! claim is about processes, the nodes are processes.
 
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::field_reassign_with_default, reason = "configurations are non-exhaustive")]
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod asking;
 mod broadcasts;
+mod hostile;
 mod joining;
 mod nats;
 mod outages;
 mod processes;
 mod proxy;
+mod relay;
 mod survival;
+mod tap;
+mod volume;
 
 use std::time::{Duration, Instant};
 

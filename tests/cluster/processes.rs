@@ -78,7 +78,7 @@ impl Starting {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = lines.next().unwrap().unwrap();
         let socket = line.strip_prefix("listening on http://").unwrap().parse().unwrap();
-        Process { child, address: Address { socket, tls: None } }
+        Process { child, address: Address { socket, tls: None, edge: None } }
     }
 }
 

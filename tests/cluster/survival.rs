@@ -66,7 +66,8 @@ async fn a_node_is_killed_while_everybody_talks() {
                 (found, begin.elapsed())
             };
             let one = io.to(&*id).timeout(Duration::from_secs(30));
-            let one = async { one.emit_with_ack::<Value, _>("ask", &()).await.map(|acks| (acks, begin.elapsed())) };
+            let one =
+                async { one.emit_with_ack::<Value, _>("ask", &()).await.map(|acks| (acks, begin.elapsed())) };
             tokio::join!(all, one)
         }
     };

@@ -76,7 +76,7 @@ async fn past_the_bound_a_websocket_is_not_read_and_its_clock_stands_still(varia
     });
     let mut other = server.connect().await;
     let ws = server.connect().await;
-    let (mut reader, mut writer) = tokio::io::split(ws.http.io);
+    let (mut reader, mut writer) = tokio::io::split(ws.http.into_io());
     let (pong, mut pongs) = tokio::sync::mpsc::unbounded_channel();
     // Answers pings, as any client does.
     tokio::spawn(async move {
@@ -160,7 +160,7 @@ async fn twice_the_bound_while_awaiting_an_ack_closes(variant: Variant) {
     ws.send(r#"42["ask"]"#).await;
     assert!(matches!(ws.receive().await, Frame::Text(_)));
     let flood: Vec<u8> = (0..40).flat_map(|number| frame(0x81, work(number).as_bytes())).collect();
-    let _ = ws.http.io.write_all(&flood).await;
+    let _ = ws.http.io().write_all(&flood).await;
     ws.ended().await;
     // Handlers of what came before the end run before the one that hears of it.
     stage.gate.add_permits(1_000);

@@ -7,7 +7,7 @@ use crate::support::{Frame, Polling, TestServer, Transport, Variant, Ws, tls};
 fn start(workers: usize) -> (TestServer, crate::support::engine::Log) {
     let (engine, log) = engine(|_| {}, |builder| builder);
     let options = Options { tls: Some(tls::server_config()), ..Options::default() };
-    let variant = Variant { transport: Transport::Native, workers };
+    let variant = Variant { transport: Transport::Native, workers, relayed: false };
     (TestServer::start(variant, options, move |config| engine.configure(config)), log)
 }
 

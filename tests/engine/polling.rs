@@ -8,9 +8,9 @@ use actix_socketio::engine::MessageBuilder;
 use flate2::read::{GzDecoder, ZlibDecoder};
 
 use crate::support::http::request;
-use crate::support::{EngineServer, Http, Polling, Response, Variant, Ws, eventually, matrix};
+use crate::support::{EngineServer, Http, Polling, Response, Variant, Ws, eventually, matrix_and_relayed};
 
-matrix![
+matrix_and_relayed![
     packets_are_separated_by_record_separators,
     binary_travels_as_base64,
     answers_have_the_right_headers,

@@ -6,9 +6,9 @@ use actix_socketio::{DisconnectReason, Handshake, Socket, SocketIo};
 use serde_json::{Value, json};
 
 use crate::support::ws::{BINARY, FIN};
-use crate::support::{EngineServer, Frame, IoServer, Polling, Variant, Ws, matrix};
+use crate::support::{EngineServer, Frame, IoServer, Polling, Variant, Ws, matrix_and_relayed};
 
-matrix![
+matrix_and_relayed![
     revision_3_is_off_by_default,
     payload_lengths_count_utf16_units,
     malformed_lengths_are_refused,

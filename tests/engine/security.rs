@@ -187,7 +187,7 @@ async fn cve_2026_48779_tiny_fragments(variant: Variant) {
     }
     let sending = async {
         use tokio::io::AsyncWriteExt as _;
-        let _ = tokio::time::timeout(Duration::from_secs(5), ws.http.io.write_all(&bytes)).await;
+        let _ = tokio::time::timeout(Duration::from_secs(5), ws.http.io().write_all(&bytes)).await;
         ws.closed().await
     };
     let code = sending.await;

@@ -5,13 +5,18 @@ use std::time::{Duration, Instant};
 use actix_socketio::engine::ConnectionHandle;
 use actix_socketio::{DisconnectReason, Socket, SocketIo};
 
-use crate::support::{EngineServer, Frame, IoServer, PATIENCE, Polling, Variant, Ws, matrix};
+use crate::support::{
+    EngineServer, Frame, IoServer, PATIENCE, Polling, Variant, Ws, matrix, matrix_and_relayed,
+};
 
-matrix![
+matrix_and_relayed![
     a_websocket_client_that_does_not_read_is_closed,
     a_polling_client_that_does_not_poll_is_closed,
     what_waits_too_long_closes,
     pings_without_reading_the_pongs_are_bounded,
+];
+
+matrix![
     volatile_messages_are_dropped_first,
     a_volatile_message_is_dropped_when_it_would_wait,
     a_single_message_over_the_bound_passes,
@@ -19,15 +24,11 @@ matrix![
 ];
 
 const BOUND: usize = 64 * 1024;
-const OPEN_WS: &str = "/engine.io/?EIO=4&transport=websocket";
 /// More than the kernel's buffers of one connection take.
 const FLOOD: usize = 64 * 1024 * 1024;
 
 async fn open(server: &EngineServer) -> (Ws, ConnectionHandle, String) {
-    let mut ws = Ws::open(&server.address, OPEN_WS).await;
-    let open = ws.text().await;
-    let json: serde_json::Value = serde_json::from_str(&open[1..]).unwrap();
-    let sid = json["sid"].as_str().unwrap().to_owned();
+    let (ws, sid) = server.websocket().await;
     (ws, server.log.handle(&sid).await, sid)
 }
 
@@ -127,7 +128,7 @@ async fn pings_without_reading_the_pongs_are_bounded(variant: Variant) {
     let mut most = 0;
     let begin = Instant::now();
     while !handle.is_closed() && begin.elapsed() < PATIENCE {
-        let write = ws.http.io.write_all(&pings);
+        let write = ws.http.io().write_all(&pings);
         if let Ok(Err(_)) = tokio::time::timeout(Duration::from_millis(100), write).await {
             break;
         }

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use actix_socketio::DisconnectReason;
 
-use crate::support::{EngineServer, Frame, Polling, Variant, Ws, eventually, matrix};
+use crate::support::{EngineServer, Frame, Polling, Variant, Ws, eventually, matrix_and_relayed};
 
-matrix![
+matrix_and_relayed![
     the_probe_releases_a_waiting_poll_at_once,
     every_poll_is_answered_at_once_until_the_upgrade_packet,
     after_the_upgrade_polls_are_refused,
@@ -303,7 +303,7 @@ async fn a_probing_websocket_that_only_pings_is_bounded(variant: Variant) {
     let pings = crate::support::ws::frame(0x89, &[7; 125]).repeat(10_000);
     use tokio::io::AsyncWriteExt as _;
     // Refused before all of it is taken.
-    let _ = tokio::time::timeout(Duration::from_secs(5), ws.http.io.write_all(&pings)).await;
+    let _ = tokio::time::timeout(Duration::from_secs(5), ws.http.io().write_all(&pings)).await;
     let mut pongs = 0;
     while let Frame::Pong(_) = ws.receive().await {
         pongs += 1;

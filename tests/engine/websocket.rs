@@ -5,9 +5,9 @@ use std::time::Duration;
 use actix_socketio::DisconnectReason;
 
 use crate::support::ws::{BINARY, CLOSE, FIN, PING, PONG, TEXT, frame, header};
-use crate::support::{EngineServer, Frame, Variant, Ws, eventually, matrix};
+use crate::support::{EngineServer, Frame, Variant, Ws, eventually, matrix_and_relayed};
 
-matrix![
+matrix_and_relayed![
     text_and_binary_are_echoed,
     lengths_around_the_header_forms_are_read_and_written,
     many_frames_may_come_in_one_piece_or_byte_by_byte,
@@ -28,16 +28,6 @@ matrix![
     upgrade_and_noop_packets_are_harmless,
 ];
 
-const OPEN: &str = "/engine.io/?EIO=4&transport=websocket";
-
-/// A websocket session and its id.
-async fn open(server: &EngineServer) -> (Ws, String) {
-    let mut ws = Ws::open(&server.address, OPEN).await;
-    let open = ws.text().await;
-    let json: serde_json::Value = serde_json::from_str(&open[1..]).unwrap();
-    (ws, json["sid"].as_str().unwrap().to_owned())
-}
-
 /// A server with a client that must not notice anything.
 struct Watched {
     server: EngineServer,
@@ -47,13 +37,13 @@ struct Watched {
 impl Watched {
     async fn start(variant: Variant, change: impl FnOnce(&mut actix_socketio::config::EngineConfig)) -> Self {
         let server = EngineServer::start(variant, change);
-        let (bystander, _) = open(&server).await;
+        let (bystander, _) = server.websocket().await;
         Self { server, bystander }
     }
 
     /// Sends bytes on a new connection, which has to be closed with that code; the bystander is served on.
     async fn assert_closed_after(&mut self, bytes: &[u8], code: u16, reason: DisconnectReason) {
-        let (mut ws, sid) = open(&self.server).await;
+        let (mut ws, sid) = self.server.websocket().await;
         ws.raw(bytes).await;
         let head = &bytes[..bytes.len().min(16)];
         assert_eq!(ws.receive().await, Frame::Close(Some(code)), "after {head:02x?}");
@@ -65,7 +55,7 @@ impl Watched {
 
 async fn text_and_binary_are_echoed(variant: Variant) {
     let server = EngineServer::start(variant, |_| {});
-    let (mut ws, sid) = open(&server).await;
+    let (mut ws, sid) = server.websocket().await;
     ws.send("4h\u{e9}llo \u{1f600}").await;
     assert_eq!(ws.text().await, "4h\u{e9}llo \u{1f600}");
     ws.send("4").await;
@@ -81,7 +71,7 @@ async fn text_and_binary_are_echoed(variant: Variant) {
 
 async fn lengths_around_the_header_forms_are_read_and_written(variant: Variant) {
     let server = EngineServer::start(variant, |_| {});
-    let (mut ws, _) = open(&server).await;
+    let (mut ws, _) = server.websocket().await;
     for length in [1usize, 124, 125, 126, 127, 128, 65_534, 65_535, 65_536, 65_537, 300_000] {
         let text = format!("4{}", "x".repeat(length - 1));
         ws.send(&text).await;
@@ -94,7 +84,7 @@ async fn lengths_around_the_header_forms_are_read_and_written(variant: Variant) 
 
 async fn many_frames_may_come_in_one_piece_or_byte_by_byte(variant: Variant) {
     let server = EngineServer::start(variant, |_| {});
-    let (mut ws, _) = open(&server).await;
+    let (mut ws, _) = server.websocket().await;
     let mut bytes = Vec::new();
     for number in 0..2_000 {
         bytes.extend(frame(FIN | TEXT, format!("4{number}").as_bytes()));
@@ -111,7 +101,7 @@ async fn many_frames_may_come_in_one_piece_or_byte_by_byte(variant: Variant) {
 
 async fn pings_are_answered_and_pongs_ignored(variant: Variant) {
     let server = EngineServer::start(variant, |_| {});
-    let (mut ws, _) = open(&server).await;
+    let (mut ws, _) = server.websocket().await;
     ws.frame(FIN | PONG, b"unasked").await;
     for data in [&b""[..], b"data", &[9; 125]] {
         ws.ping(data).await;
@@ -124,14 +114,14 @@ async fn pings_are_answered_and_pongs_ignored(variant: Variant) {
 async fn the_close_handshake_echoes_the_code(variant: Variant) {
     let server = EngineServer::start(variant, |_| {});
     for code in [1000, 1001, 3000, 4999] {
-        let (mut ws, sid) = open(&server).await;
+        let (mut ws, sid) = server.websocket().await;
         ws.close(code).await;
         assert_eq!(ws.receive().await, Frame::Close(Some(code)));
         assert_eq!(ws.receive().await, Frame::End);
         assert_eq!(server.log.reason(&sid).await, DisconnectReason::TransportClose);
         assert_eq!(server.log.of(&sid).closes, 1);
     }
-    let (mut ws, _) = open(&server).await;
+    let (mut ws, _) = server.websocket().await;
     ws.frame(FIN | CLOSE, b"").await;
     assert_eq!(ws.receive().await, Frame::Close(Some(1000)));
     assert_eq!(ws.receive().await, Frame::End);
@@ -142,7 +132,7 @@ async fn the_close_handshake_echoes_the_code(variant: Variant) {
 async fn a_close_frame_with_a_code_that_must_not_be_sent_is_answered_1000(variant: Variant) {
     let server = EngineServer::start(variant, |_| {});
     for code in [0u16, 999, 1005, 1006, 1015, 2999, 5000, 65535] {
-        let (mut ws, _) = open(&server).await;
+        let (mut ws, _) = server.websocket().await;
         ws.close(code).await;
         let answer = ws.closed().await;
         assert!(matches!(answer, Some(1000 | 1002)), "{code}: {answer:?}");
@@ -151,7 +141,7 @@ async fn a_close_frame_with_a_code_that_must_not_be_sent_is_answered_1000(varian
 
 async fn the_servers_close_says_1000(variant: Variant) {
     let server = EngineServer::start(variant, |_| {});
-    let (mut ws, sid) = open(&server).await;
+    let (mut ws, sid) = server.websocket().await;
     let handle = server.log.handle(&sid).await;
     handle.send_text("last");
     handle.close(DisconnectReason::ForcedServerClose);
@@ -160,7 +150,7 @@ async fn the_servers_close_says_1000(variant: Variant) {
     ws.close(1000).await;
     assert_eq!(ws.receive().await, Frame::End);
     assert_eq!(server.log.reason(&sid).await, DisconnectReason::ForcedServerClose);
-    let (mut ws, sid) = open(&server).await;
+    let (mut ws, sid) = server.websocket().await;
     ws.send("1").await;
     ws.ended().await;
     assert_eq!(server.log.reason(&sid).await, DisconnectReason::TransportClose);
@@ -168,10 +158,10 @@ async fn the_servers_close_says_1000(variant: Variant) {
 
 async fn a_connection_that_just_ends_is_a_transport_close(variant: Variant) {
     let server = EngineServer::start(variant, |_| {});
-    let (ws, sid) = open(&server).await;
+    let (ws, sid) = server.websocket().await;
     drop(ws);
     assert_eq!(server.log.reason(&sid).await, DisconnectReason::TransportClose);
-    let (mut ws, sid) = open(&server).await;
+    let (mut ws, sid) = server.websocket().await;
     ws.raw(&header(FIN | TEXT, 100)).await;
     drop(ws);
     assert_eq!(server.log.reason(&sid).await, DisconnectReason::TransportClose);
@@ -179,7 +169,7 @@ async fn a_connection_that_just_ends_is_a_transport_close(variant: Variant) {
 
 async fn fragmented_messages_are_assembled(variant: Variant) {
     let server = EngineServer::start(variant, |_| {});
-    let (mut ws, _) = open(&server).await;
+    let (mut ws, _) = server.websocket().await;
     // A character cut in two is whole again in the message.
     ws.frame(TEXT, b"4h\xc3").await;
     ws.frame(0, b"").await;
@@ -193,7 +183,7 @@ async fn fragmented_messages_are_assembled(variant: Variant) {
 
 async fn control_frames_may_come_between_fragments(variant: Variant) {
     let server = EngineServer::start(variant, |_| {});
-    let (mut ws, _) = open(&server).await;
+    let (mut ws, _) = server.websocket().await;
     ws.frame(TEXT, b"4one ").await;
     ws.ping(b"!").await;
     assert_eq!(ws.receive().await, Frame::Pong(b"!".to_vec()));
@@ -248,7 +238,7 @@ async fn oversized_messages_in_fragments_are_closed_with_1009(variant: Variant) 
 /// CVE-2026-48779 is about such fragments in another implementation.
 async fn too_many_fragments_are_closed_with_1009(variant: Variant) {
     let mut watched = Watched::start(variant, |config| config.max_fragments = 16).await;
-    let (mut ws, _) = open(&watched.server).await;
+    let (mut ws, _) = watched.server.websocket().await;
     ws.frame(TEXT, b"4").await;
     for _ in 0..14 {
         ws.frame(0, b"").await;
@@ -264,7 +254,7 @@ async fn too_many_fragments_are_closed_with_1009(variant: Variant) {
 
 async fn a_message_of_exactly_the_limit_is_taken(variant: Variant) {
     let server = EngineServer::start(variant, |config| config.max_http_buffer_size = 10_000);
-    let (mut ws, _) = open(&server).await;
+    let (mut ws, _) = server.websocket().await;
     let text = format!("4{}", "x".repeat(9_999));
     ws.send(&text).await;
     assert_eq!(ws.text().await, text);
@@ -295,7 +285,7 @@ async fn invalid_packets_are_a_parse_error(variant: Variant) {
 
 async fn upgrade_and_noop_packets_are_harmless(variant: Variant) {
     let server = EngineServer::start(variant, |config| config.ping_interval = Duration::from_secs(100));
-    let (mut ws, _) = open(&server).await;
+    let (mut ws, _) = server.websocket().await;
     ws.send("5").await;
     ws.send("6").await;
     ws.send("4unhurt").await;

@@ -5,10 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actix_socketio::DisconnectReason;
 use actix_socketio::config::EngineConfig;
-use actix_socketio::engine::{ConnectionHandle, ConnectionHandler, Engine, EngineBuilder, Incoming};
+use actix_socketio::engine::{
+    ConnectionHandle, ConnectionHandler, Engine, EngineBuilder, Incoming, TransportKind,
+};
 
 use super::eventually;
 use super::server::{Address, Options, TestServer, Variant};
+use super::session::Polling;
+use super::ws::Ws;
 
 /// What happened to one connection.
 #[derive(Clone, Default)]
@@ -93,6 +97,8 @@ pub(crate) struct EngineServer {
     pub(crate) address: Address,
     pub(crate) engine: Engine,
     pub(crate) log: Log,
+    /// The node that relays.
+    edge: Option<TestServer>,
 }
 
 impl EngineServer {
@@ -107,7 +113,13 @@ impl EngineServer {
         change: impl FnOnce(&mut EngineConfig),
         hooks: impl FnOnce(EngineBuilder) -> EngineBuilder,
     ) -> Self {
-        let (engine, log) = engine(change, hooks);
+        let builder = builder(change, hooks);
+        let (engine, log) = build(builder.clone());
+        let edge = variant.relayed.then(|| {
+            let (edge, _) = build(builder);
+            super::relay::connect(&[&engine, &edge]);
+            TestServer::start(variant, Options::default(), move |config| edge.configure(config))
+        });
         let mounted = engine.clone();
         let closing = engine.clone();
         let options = Options {
@@ -122,7 +134,25 @@ impl EngineServer {
             ..Options::default()
         };
         let server = TestServer::start(variant, options, move |config| mounted.configure(config));
-        Self { address: server.address.clone(), server, engine, log }
+        let mut address = server.address.clone();
+        address.edge = edge.as_ref().map(|edge| edge.address.socket);
+        Self { address, server, engine, log, edge }
+    }
+
+    /// A websocket session and its id. One that is relayed begins on polling.
+    pub(crate) async fn websocket(&self) -> (Ws, String) {
+        if self.edge.is_some() {
+            let polling = Polling::open(&self.address).await;
+            let ws = polling.upgrade().await;
+            let handle = self.log.handle(&polling.sid).await;
+            let is_upgraded = || (handle.transport() == TransportKind::Websocket).then_some(());
+            eventually("the upgrade", is_upgraded).await;
+            return (ws, polling.sid);
+        }
+        let mut ws = Ws::open(&self.address, "/engine.io/?EIO=4&transport=websocket").await;
+        let open = ws.text().await;
+        let json: serde_json::Value = serde_json::from_str(&open[1..]).expect("JSON");
+        (ws, json["sid"].as_str().expect("a sid").to_owned())
     }
 }
 
@@ -131,11 +161,22 @@ pub(crate) fn engine(
     change: impl FnOnce(&mut EngineConfig),
     hooks: impl FnOnce(EngineBuilder) -> EngineBuilder,
 ) -> (Engine, Log) {
+    build(builder(change, hooks))
+}
+
+fn builder(
+    change: impl FnOnce(&mut EngineConfig),
+    hooks: impl FnOnce(EngineBuilder) -> EngineBuilder,
+) -> EngineBuilder {
     let mut config = EngineConfig::default();
     change(&mut config);
+    hooks(Engine::builder().config(config))
+}
+
+fn build(builder: EngineBuilder) -> (Engine, Log) {
     let log = Log::default();
     let of_layer = log.clone();
-    let engine = hooks(Engine::builder().config(config))
+    let engine = builder
         .build(move |connection| Echo::boxed(connection, of_layer.clone()))
         .expect("a valid configuration");
     (engine, log)

@@ -45,20 +45,44 @@ impl Response {
 
 /// A connection.
 pub(crate) struct Http {
-    pub(crate) io: Io,
+    address: Address,
+    /// None before the first byte, if that decides where the connection goes.
+    io: Option<Io>,
     pub(crate) buffer: Vec<u8>,
 }
 
 impl Http {
     pub(crate) async fn connect(address: &Address) -> Self {
-        Self { io: within("connect", address.dial()).await, buffer: Vec::new() }
+        let mut http = Self { address: address.clone(), io: None, buffer: Vec::new() };
+        if address.edge.is_none() {
+            http.dial(b"").await;
+        }
+        http
+    }
+
+    /// The stream, once something was written.
+    pub(crate) fn io(&mut self) -> &mut Io {
+        self.io.as_mut().expect("dialled")
+    }
+
+    /// The stream alone.
+    pub(crate) fn into_io(self) -> Io {
+        self.io.expect("dialled")
+    }
+
+    async fn dial(&mut self, bytes: &[u8]) -> &mut Io {
+        if self.io.is_none() {
+            self.io = Some(within("connect", self.address.dial(bytes)).await);
+        }
+        self.io.as_mut().expect("just dialled")
     }
 
     /// Writes bytes as they are.
     pub(crate) async fn write(&mut self, bytes: &[u8]) {
+        let io = self.dial(bytes).await;
         within("write", async {
-            self.io.write_all(bytes).await.expect("write");
-            self.io.flush().await.expect("flush");
+            io.write_all(bytes).await.expect("write");
+            io.flush().await.expect("flush");
         })
         .await;
     }
@@ -89,7 +113,7 @@ impl Http {
     /// Reads more; false at the end.
     pub(crate) async fn fill(&mut self) -> bool {
         let mut chunk = vec![0; 64 * 1024];
-        let read = within("read", self.io.read(&mut chunk)).await.unwrap_or(0);
+        let read = within("read", self.dial(b"").await.read(&mut chunk)).await.unwrap_or(0);
         self.buffer.extend_from_slice(&chunk[..read]);
         read > 0
     }

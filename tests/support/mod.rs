@@ -10,6 +10,7 @@
 
 pub(crate) mod engine;
 pub(crate) mod http;
+pub(crate) mod relay;
 pub(crate) mod server;
 pub(crate) mod session;
 pub(crate) mod socketio;
@@ -57,24 +58,49 @@ macro_rules! matrix {
 
             #[tokio::test]
             async fn native_1() {
-                super::$name(Variant { transport: Transport::Native, workers: 1 }).await;
+                super::$name(Variant { transport: Transport::Native, workers: 1, relayed: false }).await;
             }
 
             #[tokio::test]
             async fn native_3() {
-                super::$name(Variant { transport: Transport::Native, workers: 3 }).await;
+                super::$name(Variant { transport: Transport::Native, workers: 3, relayed: false }).await;
             }
 
             #[tokio::test]
             async fn embedded_1() {
-                super::$name(Variant { transport: Transport::Embedded, workers: 1 }).await;
+                super::$name(Variant { transport: Transport::Embedded, workers: 1, relayed: false }).await;
             }
 
             #[tokio::test]
             async fn embedded_3() {
-                super::$name(Variant { transport: Transport::Embedded, workers: 3 }).await;
+                super::$name(Variant { transport: Transport::Embedded, workers: 3, relayed: false }).await;
             }
         }
     )*};
 }
 pub(crate) use matrix;
+
+/// The same, and once more with every request of a session relayed from another node: nobody can tell the difference.
+macro_rules! matrix_and_relayed {
+    ($($name:ident),* $(,)?) => {
+        $crate::support::matrix![$($name),*];
+        mod relayed {$(
+            mod $name {
+                use crate::support::{Transport, Variant};
+
+                #[tokio::test]
+                async fn native_3() {
+                    let variant = Variant { transport: Transport::Native, workers: 3, relayed: true };
+                    super::super::$name(variant).await;
+                }
+
+                #[tokio::test]
+                async fn embedded_1() {
+                    let variant = Variant { transport: Transport::Embedded, workers: 1, relayed: true };
+                    super::super::$name(variant).await;
+                }
+            }
+        )*}
+    };
+}
+pub(crate) use matrix_and_relayed;

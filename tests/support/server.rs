@@ -28,6 +28,8 @@ pub(crate) enum Transport {
 pub(crate) struct Variant {
     pub(crate) transport: Transport,
     pub(crate) workers: usize,
+    /// Every request of a session goes to another node than its own.
+    pub(crate) relayed: bool,
 }
 
 /// A byte stream to a server.
@@ -40,12 +42,17 @@ pub(crate) type Io = Box<dyn Stream>;
 pub(crate) struct Address {
     pub(crate) socket: SocketAddr,
     pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
+    /// The node that gets the requests of sessions, if it is another one.
+    pub(crate) edge: Option<SocketAddr>,
 }
 
 impl Address {
-    /// A new connection.
-    pub(crate) async fn dial(&self) -> Io {
-        let stream = TcpStream::connect(self.socket).await.expect("connect");
+    /// A new connection, for a request that begins with `bytes`.
+    pub(crate) async fn dial(&self, bytes: &[u8]) -> Io {
+        let line = bytes.split(|byte| *byte == b'\r').next().unwrap_or_default();
+        let has_sid = line.windows(5).any(|part| part == b"&sid=" || part == b"?sid=");
+        let socket = self.edge.filter(|_| has_sid).unwrap_or(self.socket);
+        let stream = TcpStream::connect(socket).await.expect("connect");
         stream.set_nodelay(true).expect("nodelay");
         match &self.tls {
             None => Box::new(stream),
@@ -149,7 +156,7 @@ impl TestServer {
         });
         let socket = addresses.recv().expect("the server binds");
         let tls = is_tls.then(super::tls::client_config);
-        Self { address: Address { socket, tls }, stop: Some(stop), stopped: Some(stopped) }
+        Self { address: Address { socket, tls, edge: None }, stop: Some(stop), stopped: Some(stopped) }
     }
 
     /// Stops gracefully: the hook first, then HTTP.

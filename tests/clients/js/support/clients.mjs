@@ -46,13 +46,18 @@ export class Column {
     return this.serverOf();
   }
 
+  /** How many servers there are behind the address. */
+  get nodes() {
+    return this.options.nodes ?? 1;
+  }
+
   /** A socket that has begun to connect; closed when the test ends. */
   open(t, namespace = "/", options = {}) {
     const socket = this.client.io(this.server.url + namespace, {
       forceNew: true,
       reconnection: false,
       transports: TRANSPORTS[this.transport],
-      ...this.options,
+      ...this.options.client,
       ...options,
     });
     t.after(() => {

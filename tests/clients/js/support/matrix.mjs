@@ -18,11 +18,11 @@ const COLUMNS = 3;
 export const SERVER_TRANSPORTS = ["native", "embedded"];
 
 /** A suite around one server: `register` gets a function that returns the server once it runs. */
-export function describeServer(name, env, register) {
+export function describeServer(name, env, register, options = {}) {
   describe(name, { concurrency: COLUMNS }, () => {
     let server;
     before(async () => {
-      server = await startServer(env);
+      server = await startServer(env, options);
     });
     after(() => server?.stop());
     register(() => server);

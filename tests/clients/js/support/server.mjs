@@ -7,6 +7,8 @@ import { fileURLToPath } from "node:url";
 
 const RELEASE = new URL("../../../../target/release/", import.meta.url);
 const TESTBED = process.env.TESTBED || fileURLToPath(new URL("examples/testbed", RELEASE));
+/** The command of three testbeds that look like one. */
+export const CLUSTER = `${process.execPath} ${fileURLToPath(new URL("cluster.mjs", import.meta.url))} ${TESTBED}`;
 /** The command of the deployable service. */
 export const SERVICE = process.env.SERVICE || fileURLToPath(new URL("actix-socketio", RELEASE));
 const START_LIMIT_MS = 30_000;
@@ -55,7 +57,7 @@ class Server {
     this.stdout = "";
     const child = spawn(command, args, {
       env: { ...process.env, ...this.env, PORT: String(this.port) },
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: ["pipe", "pipe", "pipe"],
     });
     this.child = child;
     running.add(child);

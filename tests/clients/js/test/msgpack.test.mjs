@@ -4,5 +4,5 @@ import { NEWEST, V3 } from "../support/clients.mjs";
 import { describeServers, eachColumn, everything } from "../support/matrix.mjs";
 
 describeServers("msgpack", { PARSER: "msgpack" }, (server) => {
-  eachColumn(server, [V3, NEWEST], everything, { parser: parser.default ?? parser });
+  eachColumn(server, [V3, NEWEST], everything, { client: { parser: parser.default ?? parser } });
 });
