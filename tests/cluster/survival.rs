@@ -89,10 +89,10 @@ async fn a_node_is_killed_while_everybody_talks() {
 
     let ((found, found_after), acks) = pending.await.unwrap();
     let (acks, acked_after) = acks.unwrap();
-    assert_eq!(found.missing_nodes, [dead.clone()]);
+    assert_eq!(found.missing_nodes, [&*dead]);
     assert_eq!(found.sockets.len(), 2);
     assert_eq!(acks.answers.len(), 0);
-    assert_eq!(acks.missing_nodes, [dead.clone()]);
+    assert_eq!(acks.missing_nodes, [&*dead]);
     assert!(found_after < ms(4950), "found dead before the timeout: {found_after:?}");
     assert!(acked_after < ms(8000), "{acked_after:?}");
 
