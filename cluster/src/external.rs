@@ -19,7 +19,7 @@ use serde_json::value::RawValue;
 use crate::message::Target;
 
 pub use check::is_reserved_event;
-pub use reply::{Receipt, Reply, ReplyError};
+pub use reply::{Member, Receipt, Reply, ReplyError};
 
 /// Bounds of what is accepted. What is above one is refused.
 #[derive(Clone, Copy, Debug)]
@@ -112,6 +112,8 @@ pub enum Action {
     },
     /// They leave the one room of the target, which has no exceptions then.
     CloseRoom,
+    /// Tell which nodes there are. Concerns no sockets; without anybody who waits for the answer it does nothing.
+    Nodes,
 }
 
 /// An event to be sent.
@@ -165,6 +167,7 @@ enum Kind {
     Leave,
     Disconnect,
     CloseRoom,
+    Nodes,
 }
 
 impl Kind {
@@ -179,7 +182,7 @@ impl Kind {
 struct Wire<'a> {
     #[serde(default, skip_serializing_if = "Kind::is_emit")]
     action: Kind,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     namespace: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rooms: Option<Vec<Arc<str>>>,
@@ -216,8 +219,11 @@ impl Wire<'_> {
             Kind::Leave => Action::Leave(self.leave.take().ok_or(ExternalError::Needs("leave"))?),
             Kind::Disconnect => Action::Disconnect { close: self.close.take().unwrap_or_default() },
             Kind::CloseRoom => Action::CloseRoom,
+            Kind::Nodes if self.namespace.is_some() => return Err(ExternalError::Misplaced("namespace")),
+            Kind::Nodes => Action::Nodes,
         };
         let (rooms, except) = match action {
+            Action::Nodes => (Vec::new(), Vec::new()),
             Action::CloseRoom => (vec![self.room.take().ok_or(ExternalError::Needs("room"))?], Vec::new()),
             _ => (self.rooms.take().unwrap_or_default(), self.except.take().unwrap_or_default()),
         };
@@ -283,6 +289,7 @@ impl<'a> From<&'a External> for Wire<'a> {
             Action::Disconnect { close } => {
                 (wire.action, wire.close) = (Kind::Disconnect, close.then_some(true))
             }
+            Action::Nodes => (wire.action, wire.namespace) = (Kind::Nodes, None),
             Action::CloseRoom => {
                 (wire.action, wire.room) = (Kind::CloseRoom, rooms.first().cloned());
                 (wire.rooms, wire.except) = (None, None);

@@ -68,7 +68,9 @@ fn the_other_actions() {
     let close = read(r#"{"action":"close_room","room":"a"}"#).expect("valid");
     assert!(matches!(close.action, Action::CloseRoom));
     assert_eq!(target(&close), ["a"]);
-    for external in [join, leave, disconnect, close] {
+    let nodes = read(r#"{"action":"nodes"}"#).expect("valid");
+    assert!(matches!(nodes.action, Action::Nodes));
+    for external in [join, leave, disconnect, close, nodes] {
         let json = external.write(&ExternalLimits::default()).expect("can be written");
         let again = External::read(&json, &ExternalLimits::default()).expect("can be read");
         assert_eq!(format!("{again:?}"), format!("{external:?}"));
@@ -88,6 +90,8 @@ fn refusals_say_what_is_wrong() {
         (r#"{"event":"e","romms":["a"]}"#, "unknown field `romms`"),
         (r#"{"event":"e","close":true}"#, r#""close" does not belong"#),
         (r#"{"action":"close_room","room":"a","rooms":["b"]}"#, r#""rooms" does not belong"#),
+        (r#"{"action":"nodes","rooms":["b"]}"#, r#""rooms" does not belong"#),
+        (r#"{"action":"nodes","namespace":"/"}"#, r#""namespace" does not belong"#),
         (r#"{"action":"join","join":[]}"#, r#""join" names no room"#),
         (r#"{"event":"e","event":"f"}"#, "duplicate field `event`"),
         (r#"{"event":"e","rooms":"a"}"#, "expected a sequence"),
@@ -158,10 +162,10 @@ fn the_examples_of_the_page_are_read() {
             read += 1;
         }
     }
-    assert_eq!(read, 6);
+    assert_eq!(read, 7);
     let answers = answers.split_once("## ").map_or(answers, |(answers, _)| answers);
     let json: Vec<_> = answers.split('`').filter(|part| part.starts_with('{')).collect();
-    assert_eq!(json.len(), 3);
+    assert_eq!(json.len(), 4);
     for json in json {
         Reply::read(json.as_bytes()).expect(json);
     }

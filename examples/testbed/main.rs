@@ -13,7 +13,7 @@ use actix_socketio::engine::{ConnectionHandle, ConnectionHandler, Engine, Incomi
 use actix_socketio::protocol::Parser;
 use actix_socketio::{
     Args, Data, DisconnectReason, Namespace, Refusal, Reply, ServerSideEvent, Socket, SocketIo, State,
-    concurrent, embed,
+    WorkerOptions, concurrent, embed,
 };
 use actix_web::{App, HttpServer};
 use serde::Deserialize;
@@ -146,6 +146,12 @@ async fn set_data(socket: Socket, args: Args) -> Outcome<&'static str> {
     Ok("ok")
 }
 
+/// What workers get as the claims.
+async fn share(socket: Socket, Data(value): Data<serde_json::Value>) -> Outcome<&'static str> {
+    socket.data().share(&value)?;
+    Ok("ok")
+}
+
 async fn get_data(socket: Socket) -> Outcome<Args> {
     match socket.data().get::<Args>() {
         Some(value) => Ok(value),
@@ -221,6 +227,9 @@ macro_rules! with_handlers {
                 let node = $node.to_owned();
                 move |event: ServerSideEvent| std::future::ready(pong(&node, &event))
             })
+            .hand_to_workers("work", worker_options())
+            .hand_to_workers("work-in-order", worker_options().in_order(true).with_rooms(true))
+            .on("share", share)
             .on_server_side_emit("reason", {
                 let reasons = $reasons.clone();
                 move |event: ServerSideEvent| {
@@ -266,6 +275,10 @@ fn variable<T: FromStr>(name: &str, default: T) -> T {
         Ok(value) => value.parse().unwrap_or_else(|_| panic!("{name} is not valid: {value}")),
         Err(_) => default,
     }
+}
+
+fn worker_options() -> WorkerOptions {
+    WorkerOptions::default().timeout(Duration::from_millis(variable("WORKER_TIMEOUT", 10_000)))
 }
 
 fn engine_config(path: &str) -> EngineConfig {

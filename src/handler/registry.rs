@@ -148,6 +148,17 @@ macro_rules! registration {
             self
         }
 
+        /// Has workers handle an event: processes that listen on NATS, as PROTOCOL.md says. One of them gets it, and what it answers
+        /// is the acknowledgement; if there is no answer, that is `{"error":"…"}`: `no worker`, `timeout`, `unavailable` (there is
+        /// no bus, or it is away), `too large`, `not JSON`, `bad answer`, or what the worker says. An event without acknowledgement
+        /// is published, and nobody waits. The user's claims are what
+        /// [`SocketData::share`](crate::SocketData::share) was given.
+        pub fn hand_to_workers(self, event: &str, options: crate::worker::WorkerOptions) -> Self {
+            let handler = crate::worker::handler(options);
+            self.registry().change(|handlers| handlers.add(event, handler, false));
+            self
+        }
+
         /// Forgets all handlers of an event.
         pub fn off(self, event: &str) -> Self {
             self.registry().change(|handlers| handlers.events.remove(event));

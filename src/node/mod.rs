@@ -2,8 +2,10 @@
 //!
 //! Everything here is an application of the library: it must never use anything that is not public.
 
+mod ask;
 mod command_line;
 mod demo;
+mod nats;
 mod origin;
 
 use std::io;
@@ -12,20 +14,29 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use actix_socketio::SocketIo;
+use actix_socketio::cluster::NatsBus;
+use actix_socketio::cluster::nats::ConnectError;
+use actix_socketio::config::ClusterConfig;
+use actix_socketio::{SocketIo, SocketIoBuilder, WorkerOptions};
 use actix_web::App;
 use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
-use self::command_line::CommandLine;
+use self::ask::AskError;
+use self::command_line::{Command, CommandLine, Serve};
 use self::demo::Demo;
+use self::nats::{NODE_INBOX, NatsArgsError};
 
 /// Where the browser client is looked for when nobody says: an application's npm install, or that of the tests.
 const CLIENT_FOLDERS: [&str; 2] =
     ["node_modules/socket.io-client", "tests/clients/js/node_modules/socket.io-client"];
 /// A stopping node closes its sessions first; HTTP connections that are merely kept open are not worth waiting for.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a node waits for NATS and for the other nodes before it lets clients in all the same.
+const CLUSTER_WAIT: Duration = Duration::from_secs(10);
 const DEFAULT_LOG: &str = "info,actix_server=warn";
+/// Of a command that only asks: what it has to say is its output.
+const DEFAULT_ASK_LOG: &str = "error";
 
 /// Why a node ends before it is told to.
 #[derive(Debug, thiserror::Error)]
@@ -34,8 +45,16 @@ enum NodeError {
     Listen { address: SocketAddr, source: io::Error },
     #[error("--client-dir: {} has no socket.io.min.js, nor has its folder dist", .0.display())]
     ClientFolder(PathBuf),
+    #[error("--worker-event: the namespace {0:?} does not begin with a slash")]
+    WorkerNamespace(String),
     #[error(transparent)]
     Config(#[from] actix_socketio::config::ConfigError),
+    #[error(transparent)]
+    Nats(#[from] NatsArgsError),
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Ask(#[from] AskError),
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -48,13 +67,21 @@ fn hint(error: &io::Error) -> &'static str {
     }
 }
 
-/// Runs the node until it is told to stop.
+/// Runs the node until it is told to stop, or whatever else the command line says.
 pub(crate) fn main() -> ExitCode {
-    let command_line = CommandLine::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
+    let CommandLine { command, serve: node } = CommandLine::parse();
+    let command = command.unwrap_or_else(|| Command::Serve(Box::new(node)));
+    let default_log = if matches!(command, Command::Serve(_)) { DEFAULT_LOG } else { DEFAULT_ASK_LOG };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_log));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
-    match actix_web::rt::System::new().block_on(serve(command_line)) {
-        Ok(()) => ExitCode::SUCCESS,
+    let done: Result<ExitCode, NodeError> = actix_web::rt::System::new().block_on(async {
+        match command {
+            Command::Serve(options) => serve(*options).await,
+            Command::Ask(question) => Ok(ask::ask(*question).await?),
+        }
+    });
+    match done {
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
@@ -62,9 +89,9 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-async fn serve(command_line: CommandLine) -> Result<(), NodeError> {
+async fn serve(command_line: Serve) -> Result<ExitCode, NodeError> {
     let address = SocketAddr::new(command_line.host, command_line.port);
-    let client_folder = client_folder(command_line.client_dir)?;
+    let client_folder = client_folder(command_line.client_dir.clone())?;
     let is_local = address.ip().is_loopback();
     let demo = (is_local || command_line.demo).then(|| Demo::new(client_folder.is_some(), is_local));
 
@@ -72,10 +99,27 @@ async fn serve(command_line: CommandLine) -> Result<(), NodeError> {
     if let Some(folder) = &client_folder {
         builder = builder.client_files(folder);
     }
+    let is_clustered = command_line.nats.is_given();
+    if is_clustered {
+        builder = join_cluster(builder, &command_line).await?;
+    }
     let io = builder.try_build()?;
     io.of("/").on("echo", demo::echo);
     if let Some(demo) = &demo {
         demo.register(&io);
+    }
+
+    for (namespace, event) in command_line.worker_events() {
+        if !namespace.starts_with('/') {
+            return Err(NodeError::WorkerNamespace(namespace.to_owned()));
+        }
+        let timeout = Duration::from_secs(command_line.worker_timeout);
+        io.of(namespace).hand_to_workers(event, WorkerOptions::default().timeout(timeout));
+    }
+
+    // Before the port is open: whoever is let in finds everybody.
+    if is_clustered && !io.cluster_ready(CLUSTER_WAIT).await {
+        tracing::warn!("NATS is not there: this node is alone until it is");
     }
 
     let mounted = io.clone();
@@ -96,10 +140,24 @@ async fn serve(command_line: CommandLine) -> Result<(), NodeError> {
     }
     let address = server.addresses().first().copied().unwrap_or(address);
     actix_web::rt::spawn(end_at_second_signal());
-    introduce(&io, address, demo.is_some(), client_folder.as_deref());
+    introduce(&io, address, demo.is_some(), is_clustered, client_folder.as_deref());
     server.run().await?;
     println!("stopped");
-    Ok(())
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes the node one of a cluster.
+async fn join_cluster(builder: SocketIoBuilder, options: &Serve) -> Result<SocketIoBuilder, NodeError> {
+    let nats = &options.nats;
+    // Before anything is connected.
+    nats.subjects()?;
+    let name = options.name.clone().unwrap_or_else(|| ClusterConfig::default().name);
+    let connection = nats.options(format!("actix-socketio {name}"))?;
+    let bus = NatsBus::connect(connection.wait_for_server(true).inbox_prefix(NODE_INBOX)).await?;
+    Ok(builder.bus(bus).cluster(|cluster| {
+        cluster.prefix.clone_from(&nats.prefix);
+        cluster.name = name;
+    }))
 }
 
 /// The first Ctrl-C closes the sessions; whoever presses it again does not want to wait for that.
@@ -114,7 +172,13 @@ async fn end_at_second_signal() {
 }
 
 /// Says what is served where.
-fn introduce(io: &SocketIo, address: SocketAddr, has_demo: bool, client_folder: Option<&Path>) {
+fn introduce(
+    io: &SocketIo,
+    address: SocketAddr,
+    has_demo: bool,
+    is_clustered: bool,
+    client_folder: Option<&Path>,
+) {
     let url = format!("http://{address}");
     println!("actix-socketio {}\n", env!("CARGO_PKG_VERSION"));
     if has_demo {
@@ -123,6 +187,10 @@ fn introduce(io: &SocketIo, address: SocketAddr, has_demo: bool, client_folder: 
         println!("  demo page   off: not on loopback (--demo serves it all the same)");
     }
     println!("  clients     {url}   (path {})", io.engine().config().path);
+    if is_clustered {
+        let nodes = io.nodes();
+        println!("  cluster     {} nodes, this one is {} ({})", nodes.len(), nodes[0].name, nodes[0].id);
+    }
     match client_folder {
         Some(folder) => {
             println!("  bundles     {url}/socket.io/socket.io.min.js   (from {})", folder.display())

@@ -7,15 +7,16 @@ use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::FutureExt as _;
 use socketio_cluster::bus::{Publish, Received};
-use socketio_cluster::external::{External, ExternalLimits, Receipt, Reply};
+use socketio_cluster::external::{self, External, ExternalLimits, Receipt, Reply};
 use socketio_cluster::message::{Action, Answer, Target};
 use socketio_cluster::node::NodeId;
 use tokio::sync::oneshot;
 
+use super::members::Member;
 use super::receive::spawn;
 use super::{Audience, Uplink};
 
@@ -94,6 +95,11 @@ impl Uplink {
         let external = External::read(&received.body, &limits);
         let reply = received.reply.as_deref();
         match external {
+            Ok(External { action: external::Action::Nodes, .. }) => {
+                if let Some(reply) = reply.filter(|_| received.is_queue) {
+                    self.reply(reply, &Reply::Members(self.described_members()));
+                }
+            }
             // The copy that is to be answered; the other one is carried out.
             Ok(_) if received.is_queue => {
                 if let Some(reply) = reply {
@@ -140,6 +146,25 @@ impl Uplink {
             };
             self.respond(to, id, true, answer);
         }
+    }
+
+    /// Who is in the cluster, this node first.
+    fn described_members(&self) -> Vec<external::Member> {
+        let sockets = self.site().map_or(0, |site| site.socket_count());
+        let mut others = self.members();
+        others.sort_by_key(|member| member.id);
+        let describe = |member: Member| external::Member {
+            id: member.id.to_string(),
+            name: member.name.to_string(),
+            since: member
+                .since
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)),
+            sockets: member.sockets,
+            load: member.load as f64 / 1000.0,
+            reachable: member.is_reachable,
+        };
+        std::iter::once(self.own_heartbeat(sockets)).chain(others).map(describe).collect()
     }
 
     fn reply(&self, subject: &str, reply: &Reply) {

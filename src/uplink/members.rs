@@ -217,7 +217,8 @@ impl Members {
                 return true;
             }
             // How long it was silent while it could have been heard.
-            let silence = connected.map(|since| sign.saturating_duration_since(since.max(member.heard)));
+            let until = if now.saturating_duration_since(*sign) > dead_after / 2 { *sign } else { now };
+            let silence = connected.map(|since| until.saturating_duration_since(since.max(member.heard)));
             if silence.is_some_and(|silence| silence > dead_after) {
                 dead.push(*id);
                 return false;

@@ -15,6 +15,7 @@ mod opening;
 mod outbound;
 mod receive;
 mod relay;
+mod workers;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -38,6 +39,7 @@ use self::members::Members;
 use self::membership::Membership;
 use self::opening::Opening;
 use self::outbound::{Outbound, SendError};
+pub(crate) use self::workers::HandOutError;
 use crate::config::{ClusterConfig, ConfigError};
 use crate::delivery::Target;
 use crate::engine::RelayInbox;

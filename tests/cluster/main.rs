@@ -19,6 +19,7 @@ mod relay;
 mod survival;
 mod tap;
 mod volume;
+mod workers;
 
 use std::time::{Duration, Instant};
 

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::{EmitError, Emitter};
-use crate::external::{External, Receipt, Reply, ReplyError};
+use crate::external::{Action, External, Member, Receipt, Reply, ReplyError};
+use crate::message::Target;
 use crate::request::RequestError;
 
 /// Why there is no [`Receipt`].
@@ -98,7 +99,26 @@ impl Confirmed {
         self.ask(Ok(self.emitter.closing(room))).await
     }
 
+    /// The nodes of the cluster, as one of them knows them, itself first. Whatever was given to [`Emitter::to`] does not matter.
+    ///
+    /// # Errors
+    /// When it was not sent, or refused, or no node answers.
+    pub async fn nodes(&self) -> Result<Vec<Member>, ConfirmError> {
+        let target = Target { namespace: "/".into(), ..Target::default() };
+        match self.reply(Ok(External { target, action: Action::Nodes })).await? {
+            Reply::Members(members) => Ok(members),
+            _ => Err(ReplyError::Form.into()),
+        }
+    }
+
     async fn ask(&self, asked: Result<External, EmitError>) -> Result<Receipt, ConfirmError> {
+        match self.reply(asked).await? {
+            Reply::Done(receipt) => Ok(receipt),
+            _ => Err(ReplyError::Form.into()),
+        }
+    }
+
+    async fn reply(&self, asked: Result<External, EmitError>) -> Result<Reply, ConfirmError> {
         let body = asked?.write(&self.emitter.limits).map_err(EmitError::Refused)?;
         let subject = self.emitter.subjects.emit().clone();
         let pending = self.emitter.bus.request(subject, body).map_err(EmitError::Publish)?;
@@ -109,8 +129,8 @@ impl Confirmed {
             Err(RequestError::Closed) => return Err(ConfirmError::Closed),
         };
         match Reply::read(&answer)? {
-            Reply::Done(receipt) => Ok(receipt),
             Reply::Refused(why) => Err(ConfirmError::Refused(why)),
+            reply => Ok(reply),
         }
     }
 }

@@ -34,7 +34,7 @@ impl External {
             Action::CloseRoom if target.rooms.len() != 1 || !target.except.is_empty() => {
                 Err(ExternalError::NoRooms("room"))
             }
-            Action::Disconnect { .. } | Action::CloseRoom => Ok(()),
+            Action::Disconnect { .. } | Action::CloseRoom | Action::Nodes => Ok(()),
         }
     }
 }

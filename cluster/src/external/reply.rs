@@ -9,11 +9,14 @@ use crate::node::NodeId;
 /// The largest answer that is read, in bytes.
 const MAX_BYTES: usize = 1 << 20;
 
-/// What became of an external message: `{"nodes":3,"sockets":12}` or `{"error":"…"}`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What became of an external message: `{"nodes":3,"sockets":12}`, `{"members":[…]}` or `{"error":"…"}`.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Reply {
     /// It was done.
     Done(Receipt),
+    /// The nodes of the cluster, the one that answers first.
+    Members(Vec<Member>),
     /// It was refused as a whole, and why.
     Refused(String),
 }
@@ -29,6 +32,24 @@ pub struct Receipt {
     pub missing: Vec<NodeId>,
 }
 
+/// A node, as another one knows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Member {
+    /// Its id for as long as it runs: the end of the ids of its sockets.
+    pub id: String,
+    /// What people call it; empty for one that has not introduced itself yet.
+    pub name: String,
+    /// When it started, in milliseconds since 1970, as far as the clock of the node that answers tells.
+    pub since: u64,
+    /// How many sockets it has, as of its last sign of life.
+    pub sockets: u64,
+    /// How many cores its process uses, as of its last sign of life: 0.5 is half of one.
+    pub load: f64,
+    /// Whether it was heard lately.
+    pub reachable: bool,
+}
+
 /// Why bytes are no [`Reply`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -41,7 +62,7 @@ pub enum ReplyError {
     Form,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wire {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,6 +71,8 @@ struct Wire {
     sockets: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     missing: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    members: Option<Vec<Member>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
@@ -65,13 +88,16 @@ impl Reply {
             return Err(ReplyError::Form);
         }
         match serde_json::from_slice(json)? {
-            Wire { nodes: Some(nodes), sockets: Some(sockets), missing, error: None } => {
+            Wire { nodes: Some(nodes), sockets: Some(sockets), missing, members: None, error: None } => {
                 let missing = missing.unwrap_or_default();
                 let missing: Result<_, _> = missing.iter().map(|id| NodeId::parse(id.as_bytes())).collect();
                 Ok(Self::Done(Receipt { nodes, sockets, missing: missing.map_err(|_| ReplyError::Form)? }))
             }
-            Wire { nodes: None, sockets: None, missing: None, error: Some(error) } => {
+            Wire { nodes: None, sockets: None, missing: None, members: None, error: Some(error) } => {
                 Ok(Self::Refused(error))
+            }
+            Wire { nodes: None, sockets: None, missing: None, members: Some(members), error: None } => {
+                Ok(Self::Members(members))
             }
             _ => Err(ReplyError::Form),
         }
@@ -79,16 +105,17 @@ impl Reply {
 
     /// Writes it.
     pub fn write(&self) -> Bytes {
-        let wire = match self {
+        let mut wire = Wire::default();
+        match self {
             Self::Done(Receipt { nodes, sockets, missing }) => {
-                let missing: Vec<_> = missing.iter().map(ToString::to_string).collect();
-                let missing = if missing.is_empty() { None } else { Some(missing) };
-                Wire { nodes: Some(*nodes), sockets: Some(*sockets), missing, error: None }
+                (wire.nodes, wire.sockets) = (Some(*nodes), Some(*sockets));
+                if !missing.is_empty() {
+                    wire.missing = Some(missing.iter().map(ToString::to_string).collect());
+                }
             }
-            Self::Refused(error) => {
-                Wire { nodes: None, sockets: None, missing: None, error: Some(error.clone()) }
-            }
-        };
+            Self::Members(members) => wire.members = Some(members.clone()),
+            Self::Refused(error) => wire.error = Some(error.clone()),
+        }
         // Numbers and texts can always be written.
         serde_json::to_vec(&wire).unwrap_or_default().into()
     }
@@ -102,7 +129,19 @@ mod tests {
     fn is_written_as_documented_and_read_back() {
         let node = NodeId::parse(b"abcdefgh").expect("an id");
         let done = |missing| Reply::Done(Receipt { nodes: 3, sockets: 12, missing });
+        let member = Member {
+            id: "abcdefgh".to_owned(),
+            name: "n".to_owned(),
+            since: 1,
+            sockets: 2,
+            load: 0.5,
+            reachable: true,
+        };
         for (reply, json) in [
+            (
+                Reply::Members(vec![member]),
+                r#"{"members":[{"id":"abcdefgh","name":"n","since":1,"sockets":2,"load":0.5,"reachable":true}]}"#,
+            ),
             (done(vec![]), r#"{"nodes":3,"sockets":12}"#),
             (done(vec![node]), r#"{"nodes":3,"sockets":12,"missing":["abcdefgh"]}"#),
             (Reply::Refused("\"x\" is\nwrong".to_owned()), r#"{"error":"\"x\" is\nwrong"}"#),
@@ -128,6 +167,9 @@ mod tests {
             r#"{"nodes":3,"sockets":1,"more":1}"#,
             r#"{"nodes":3,"sockets":1,"error":"x"}"#,
             r#"{"error":"x","missing":[]}"#,
+            r#"{"error":"x","members":[]}"#,
+            r#"{"nodes":1,"sockets":1,"members":[]}"#,
+            r#"{"members":[{"id":"abcdefgh"}]}"#,
             r#"{"error":7}"#,
             r#"{"nodes":3,"sockets":1,"missing":["no id"]}"#,
             r#"{"nodes":3,"sockets":1} x"#,
