@@ -75,6 +75,8 @@ struct Inner {
 
 /// Refused nodes that are remembered; a restart makes new ones.
 const MAX_REFUSED: usize = 1000;
+/// By how much the time between two signs of life may differ.
+const GRACE: Duration = Duration::from_millis(150);
 /// Nodes that said goodbye which are remembered, and how long at least.
 const MAX_DEPARTED: usize = 1000;
 const DEPARTING: Duration = Duration::from_secs(60);
@@ -100,7 +102,8 @@ impl Members {
     pub(crate) fn sign(&self) {
         let now = Instant::now();
         let mut inner = self.lock();
-        if inner.connected.is_some() && now.saturating_duration_since(inner.sign) > self.dead_after / 2 {
+        let silence = now.saturating_duration_since(inner.sign);
+        if inner.connected.is_some() && silence > self.dead_after / 2 + GRACE {
             inner.connected = Some(now);
         }
         inner.sign = now;
