@@ -4,10 +4,10 @@
 // NATS_SERVER names the broker's program (default: nats-server).
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, request } from "node:http";
 import { connect, createServer as createProbe } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { roundRobin } from "./balancer.mjs";
 
 const [testbed, balancer] = process.argv.slice(2);
 const NODES = 3;
@@ -77,47 +77,9 @@ if (balancer) {
   await balance(balancer, ports, Number(process.env.PORT));
   process.stdout.write(`listening on http://127.0.0.1:${process.env.PORT}\n`);
 } else {
-  proxy(ports).listen(Number(process.env.PORT), "127.0.0.1", () => {
+  roundRobin(() => ports).listen(Number(process.env.PORT), "127.0.0.1", () => {
     process.stdout.write(`listening on http://127.0.0.1:${process.env.PORT}\n`);
   });
-}
-
-/** A proxy of our own. */
-function proxy(ports) {
-  let turn = 0;
-  const next = () => ports[turn++ % ports.length];
-
-  const server = createServer((incoming, outgoing) => {
-    const { method, url, headers } = incoming;
-    const options = { host: "127.0.0.1", port: next(), method, path: url, headers, agent: false };
-    const forwarded = request(options, (answer) => {
-      outgoing.writeHead(answer.statusCode, answer.headers);
-      answer.pipe(outgoing);
-      answer.once("error", () => outgoing.destroy());
-    });
-    forwarded.once("error", () => outgoing.destroy());
-    outgoing.once("close", () => forwarded.destroy());
-    incoming.pipe(forwarded);
-  });
-  server.on("upgrade", (incoming, socket, head) => {
-    const node = connect(next(), "127.0.0.1", () => {
-      const lines = [`${incoming.method} ${incoming.url} HTTP/1.1`];
-      for (let i = 0; i < incoming.rawHeaders.length; i += 2) {
-        lines.push(`${incoming.rawHeaders[i]}: ${incoming.rawHeaders[i + 1]}`);
-      }
-      node.write(`${lines.join("\r\n")}\r\n\r\n`);
-      node.write(head);
-      socket.pipe(node).pipe(socket);
-    });
-    node.setNoDelay(true);
-    socket.setNoDelay(true);
-    const end = () => {
-      node.destroy();
-      socket.destroy();
-    };
-    for (const side of [node, socket]) side.once("error", end).once("close", end);
-  });
-  return server;
 }
 
 /** A real load balancer, as examples/cluster configures it; only the addresses are others. */

@@ -76,13 +76,14 @@ class Server {
         clearTimeout(timer);
         reject(new Error(`${this.command} ended with ${status} before it listened\n${this.stderr}`));
       });
-      child.stdout.on("data", (chunk) => {
-        this.stdout += chunk;
-        if (this.ready.test(this.stdout)) {
+      const look = (said) => {
+        if (this.ready.test(said)) {
           clearTimeout(timer);
           resolve();
         }
-      });
+      };
+      child.stdout.on("data", (chunk) => look((this.stdout += chunk)));
+      child.stderr.on("data", () => look(this.stderr));
     });
   }
 
