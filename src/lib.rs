@@ -11,8 +11,10 @@
 //! | [`protocol`] | Socket.IO packets, pure: bytes to arguments that stay raw, and back |
 //! | [`engine`] | Engine.IO, by itself: a request becomes a `Connection` actor; polls, native and embedded websockets feed it and drain its `Outbox` |
 //! | `delivery` | fan-out in one process: a broadcast is encoded once, goes to the `Room` actor, from there to the `Hub` of each worker thread, and into the outboxes of its sockets |
+//! | `uplink` | the way to other nodes: broadcasts, requests and joins go out over the bus, what others say comes in; the fence; relayed sessions |
+//! | `site` | what this node does when others ask |
 //! | `client`, `inbox` | a connection's messages are decoded and dealt out to its sockets; each socket's events are handled one at a time |
-//! | `namespace`, `namespaces`, `socket`, `handler`, `ack`, `broadcast_operator` | what an application touches |
+//! | `namespace`, `namespaces`, `socket`, `handler`, `ack`, `broadcast_operator`, `remote_socket`, `reached`, `server_side`, `room_message`, `worker`, `nodes` | what an application touches |
 //! | `server`, `service`, `embed`, `client_files` | the handle, the HTTP server with the native transport, what an `HttpServer` of one's own needs, client scripts |
 //! | [`test`](mod@test) | a client in the same process, for an application's own tests |
 //!

@@ -87,10 +87,11 @@ impl Site for Namespaces {
             Action::FetchSockets => async move {
                 let sockets = operator.fetch_sockets().await.sockets;
                 let described: Vec<_> = sockets.iter().filter_map(RemoteSocket::described).collect();
-                for sockets in described.chunks(PER_ANSWER) {
-                    uplink.respond(from, id, false, Answer::Sockets(sockets.to_vec()));
+                let count = described.len() as u64;
+                for sockets in parts(described, uplink.config().max_message / 4) {
+                    uplink.respond(from, id, false, Answer::Sockets(sockets));
                 }
-                uplink.respond(from, id, true, Answer::Done(described.len() as u64));
+                uplink.respond(from, id, true, Answer::Done(count));
             }
             .boxed(),
             Action::CountSockets => async move {
@@ -244,6 +245,27 @@ async fn collect_acks(uplink: &Uplink, to: NodeId, ack: AckRequest, mut answers:
         uplink.respond(to, ack.id, false, Answer::SocketAck { socket: socket.into(), answer });
     }
     uplink.respond(to, ack.id, true, Answer::Done(0));
+}
+
+/// Sockets in parts that can be sent: few, and of about so many bytes at most.
+fn parts(sockets: Vec<message::Socket>, max_bytes: usize) -> Vec<Vec<message::Socket>> {
+    let mut parts: Vec<Vec<message::Socket>> = Vec::new();
+    let mut bytes = 0;
+    for socket in sockets {
+        let rooms: usize = socket.rooms.iter().map(|room| room.len()).sum();
+        let size = socket.handshake.len() + socket.data.len() + rooms;
+        match parts.last_mut() {
+            Some(part) if part.len() < PER_ANSWER && bytes + size <= max_bytes => {
+                part.push(socket);
+                bytes += size;
+            }
+            _ => {
+                parts.push(vec![socket]);
+                bytes = size;
+            }
+        }
+    }
+    parts
 }
 
 impl BroadcastOperator {

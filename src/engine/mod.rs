@@ -57,6 +57,9 @@ use crate::config::{ConfigError, EngineConfig};
 use crate::disconnect_reason::DisconnectReason;
 use crate::id::{IdSource, NodeToken, RandomPart};
 
+/// How long a closing endpoint waits for what it relays, once its own connections are gone.
+const RELAY_GRACE: Duration = Duration::from_secs(1);
+
 /// The answer of an `allow_request` hook: an error refuses with status 403 and that message.
 pub type Allowed = Pin<Box<dyn Future<Output = Result<(), String>>>>;
 type AllowHook = Arc<dyn Fn(HttpRequest) -> Allowed + Send + Sync>;
@@ -253,6 +256,13 @@ impl Engine {
         }
         while self.0.connections.len() > 0 && begin.elapsed() < deadline {
             tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // The last frames of relayed sessions are still on their way.
+        if let Some(relays) = self.0.relays.get() {
+            let begin = tokio::time::Instant::now();
+            while relays.is_busy() && begin.elapsed() < RELAY_GRACE.min(deadline) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
         }
     }
 }

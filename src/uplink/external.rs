@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -119,6 +120,7 @@ impl Uplink {
                 }
             }
             Err(error) if received.is_queue => {
+                self.counters.refused.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(%error, "an external message is refused");
                 if let Some(reply) = reply {
                     self.reply(reply, &Reply::Refused(error.to_string()));

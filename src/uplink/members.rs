@@ -75,6 +75,8 @@ struct Inner {
 
 /// Refused nodes that are remembered; a restart makes new ones.
 const MAX_REFUSED: usize = 1000;
+/// By how much the time between two signs of life may differ.
+const GRACE: Duration = Duration::from_millis(150);
 /// Nodes that said goodbye which are remembered, and how long at least.
 const MAX_DEPARTED: usize = 1000;
 const DEPARTING: Duration = Duration::from_secs(60);
@@ -100,7 +102,8 @@ impl Members {
     pub(crate) fn sign(&self) {
         let now = Instant::now();
         let mut inner = self.lock();
-        if inner.connected.is_some() && now.saturating_duration_since(inner.sign) > self.dead_after / 2 {
+        let silence = now.saturating_duration_since(inner.sign);
+        if inner.connected.is_some() && silence > self.dead_after / 2 + GRACE {
             inner.connected = Some(now);
         }
         inner.sign = now;
@@ -214,7 +217,8 @@ impl Members {
                 return true;
             }
             // How long it was silent while it could have been heard.
-            let silence = connected.map(|since| sign.saturating_duration_since(since.max(member.heard)));
+            let until = if now.saturating_duration_since(*sign) > dead_after / 2 { *sign } else { now };
+            let silence = connected.map(|since| until.saturating_duration_since(since.max(member.heard)));
             if silence.is_some_and(|silence| silence > dead_after) {
                 dead.push(*id);
                 return false;

@@ -20,7 +20,7 @@ use socketio_cluster::subject::Subject;
 use super::Uplink;
 use super::members::Heard;
 
-/// How often the time is looked at.
+/// How often the time is looked at, at least.
 const TICK: Duration = Duration::from_millis(100);
 /// After so many looks in a row it is believed that an event of the bus is lost.
 const CONTRADICTIONS: u32 = 3;
@@ -30,7 +30,7 @@ const MAX_ROOMS: usize = 1000;
 /// Reads until the bus, or the server, is gone.
 pub(super) async fn run(uplink: Arc<Uplink>, mut events: BusEvents) {
     let mut reader = Reader::new(uplink);
-    let mut tick = tokio::time::interval(TICK);
+    let mut tick = tokio::time::interval(TICK.min(reader.uplink.config.heartbeat_interval / 4));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -335,7 +335,10 @@ impl Reader {
         }
         let now = Instant::now();
         if now >= self.next_heartbeat {
-            self.next_heartbeat = now + uplink.config.heartbeat_interval;
+            // Without the delay of this look: what is late once is not late for ever.
+            let following = self.next_heartbeat + uplink.config.heartbeat_interval;
+            self.next_heartbeat =
+                if following > now { following } else { now + uplink.config.heartbeat_interval };
             uplink.load.look();
             if !uplink.has_said_goodbye.load(Ordering::SeqCst) {
                 uplink.send(uplink.subjects.control(), uplink.heartbeat(uplink.outbound.heartbeat()));

@@ -2,12 +2,14 @@
 //! claim is about processes, the nodes are processes.
 
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::field_reassign_with_default, reason = "configurations are non-exhaustive")]
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod asking;
 mod broadcasts;
+mod hostile;
 mod joining;
 mod nats;
 mod outages;
@@ -16,6 +18,7 @@ mod proxy;
 mod relay;
 mod survival;
 mod tap;
+mod volume;
 mod workers;
 
 use std::time::{Duration, Instant};

@@ -16,12 +16,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Joins the cluster, and returns when it accepts clients.
-    pub(crate) fn start(nats: &str) -> Self {
-        Self::starting(nats).wait()
-    }
-
-    /// Begins to.
+    /// Begins to join the cluster.
     pub(crate) fn starting(nats: &str) -> Starting {
         // This test is `target/<profile>/deps/cluster-<hash>`.
         let test = std::env::current_exe().unwrap();

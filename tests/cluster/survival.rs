@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use actix_socketio::SocketIo;
 use actix_socketio::test::TestClient;
+use actix_socketio::{Socket, SocketIo};
 use serde_json::{Value, json};
 
-use crate::nats::{NatsServer, builder};
+use crate::nats::{NatsServer, builder, nodes};
 use crate::processes::{Client, Process};
 use crate::{client, ms, until};
 
@@ -89,10 +89,10 @@ async fn a_node_is_killed_while_everybody_talks() {
 
     let ((found, found_after), acks) = pending.await.unwrap();
     let (acks, acked_after) = acks.unwrap();
-    assert_eq!(found.missing_nodes, [dead.clone()]);
+    assert_eq!(found.missing_nodes, [&*dead]);
     assert_eq!(found.sockets.len(), 2);
     assert_eq!(acks.answers.len(), 0);
-    assert_eq!(acks.missing_nodes, [dead.clone()]);
+    assert_eq!(acks.missing_nodes, [&*dead]);
     assert!(found_after < ms(4950), "found dead before the timeout: {found_after:?}");
     assert!(acked_after < ms(8000), "{acked_after:?}");
 
@@ -148,6 +148,28 @@ async fn a_node_that_is_terminated_says_goodbye() {
     assert_eq!(of_staying.ask("fetch", &[json!("r0")]).await, json!([of_staying.id]));
     assert!(begin.elapsed() < ms(500));
     assert_eq!(io.cluster_stats().lost, 0);
+}
+
+#[actix_web::test]
+async fn what_is_said_after_a_goodbye_arrives_and_brings_nobody_back() {
+    let server = NatsServer::start(&[]);
+    let [leaving, staying] = nodes(&server).await;
+    leaving.of("/").on_disconnect(async |socket: Socket| {
+        tokio::time::sleep(ms(300)).await;
+        socket.to("r").emit("bye", &1).await
+    });
+    let (_of_leaving, _) = client(&leaving).await;
+    let (member, socket) = client(&staying).await;
+    socket.join("r").await.unwrap();
+    let closing = actix_web::rt::spawn(async move { leaving.close().await });
+    until(|| staying.nodes().len() == 1).await;
+    assert_eq!(member.expect::<i32>("bye").await.unwrap(), 1);
+    closing.await.unwrap();
+    let begin = Instant::now();
+    while begin.elapsed() < ms(300) {
+        assert_eq!(staying.nodes().len(), 1);
+        tokio::time::sleep(ms(5)).await;
+    }
 }
 
 #[actix_web::test]

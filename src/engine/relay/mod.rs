@@ -175,6 +175,11 @@ impl Relays {
         }
     }
 
+    /// Whether other nodes still serve sessions of this one, or websockets are relayed from here.
+    pub(super) fn is_busy(&self) -> bool {
+        !lock(&self.theirs).is_empty() || lock(&self.ours).values().any(|stream| stream.is_websocket())
+    }
+
     /// Ends the websockets that are relayed from here: this node is about to stop.
     pub(super) fn close_websockets(&self) {
         let streams: Vec<_> = lock(&self.ours).values().cloned().collect();
