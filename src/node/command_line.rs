@@ -86,6 +86,8 @@ fn host(text: &str) -> Result<IpAddr, AddrParseError> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
 
     #[test]
@@ -103,6 +105,20 @@ mod tests {
         }
         let line = CommandLine::parse_from(["actix-socketio", "--host", "localhost", "--port", "0"]).serve;
         assert_eq!((line.host, line.port), (Ipv4Addr::LOCALHOST.into(), 0));
+    }
+
+    #[test]
+    fn the_readme_has_the_options_of_a_cluster() {
+        let readme = include_str!("../../README.md");
+        for argument in CommandLine::command().get_arguments() {
+            let Some(long) = argument.get_long() else { continue };
+            if !(long.starts_with("nats") || ["prefix", "name", "worker-event"].contains(&long)) {
+                continue;
+            }
+            assert!(readme.contains(&format!("--{long}")), "{long}");
+            let variable = argument.get_env().map(|variable| variable.to_string_lossy());
+            assert!(variable.is_none_or(|variable| readme.contains(&format!("`{variable}`"))), "{long}");
+        }
     }
 
     #[test]

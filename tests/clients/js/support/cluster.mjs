@@ -1,11 +1,15 @@
 // A cluster that looks like one server: a real nats-server, three testbeds, and in front of them a proxy on `PORT` that sends each
-// request, and each websocket, to the next of them. Everything else in the environment is handed to the testbeds.
+// request, and each websocket, to the next of them: the one below, or `haproxy` or `nginx` with the configuration in
+// examples/cluster. Everything else in the environment is handed to the testbeds.
 // NATS_SERVER names the broker's program (default: nats-server).
 import { spawn } from "node:child_process";
-import { createServer, request } from "node:http";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer as createProbe } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { roundRobin } from "./balancer.mjs";
 
-const [testbed] = process.argv.slice(2);
+const [testbed, balancer] = process.argv.slice(2);
 const NODES = 3;
 const children = [];
 const stop = () => {
@@ -69,39 +73,39 @@ const ports = await Promise.all(
   }),
 );
 
-let turn = 0;
-const next = () => ports[turn++ % ports.length];
+if (balancer) {
+  await balance(balancer, ports, Number(process.env.PORT));
+  process.stdout.write(`listening on http://127.0.0.1:${process.env.PORT}\n`);
+} else {
+  roundRobin(() => ports).listen(Number(process.env.PORT), "127.0.0.1", () => {
+    process.stdout.write(`listening on http://127.0.0.1:${process.env.PORT}\n`);
+  });
+}
 
-const proxy = createServer((incoming, outgoing) => {
-  const { method, url, headers } = incoming;
-  const options = { host: "127.0.0.1", port: next(), method, path: url, headers, agent: false };
-  const forwarded = request(options, (answer) => {
-    outgoing.writeHead(answer.statusCode, answer.headers);
-    answer.pipe(outgoing);
-    answer.once("error", () => outgoing.destroy());
-  });
-  forwarded.once("error", () => outgoing.destroy());
-  outgoing.once("close", () => forwarded.destroy());
-  incoming.pipe(forwarded);
-});
-proxy.on("upgrade", (incoming, socket, head) => {
-  const node = connect(next(), "127.0.0.1", () => {
-    const lines = [`${incoming.method} ${incoming.url} HTTP/1.1`];
-    for (let i = 0; i < incoming.rawHeaders.length; i += 2) {
-      lines.push(`${incoming.rawHeaders[i]}: ${incoming.rawHeaders[i + 1]}`);
-    }
-    node.write(`${lines.join("\r\n")}\r\n\r\n`);
-    node.write(head);
-    socket.pipe(node).pipe(socket);
-  });
-  node.setNoDelay(true);
-  socket.setNoDelay(true);
-  const end = () => {
-    node.destroy();
-    socket.destroy();
+/** A real load balancer, as examples/cluster configures it; only the addresses are others. */
+async function balance(program, ports, port) {
+  const folder = mkdtempSync(join(tmpdir(), "balancer-"));
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  const name = { haproxy: "haproxy.cfg", nginx: "nginx.conf" }[program];
+  let config = readFileSync(new URL(`../../../../examples/cluster/${name}`, import.meta.url), "utf8");
+  const set = (from, to) => {
+    if (!config.includes(from)) throw new Error(`${name} has no ${from}`);
+    config = config.replaceAll(from, to);
   };
-  for (const side of [node, socket]) side.once("error", end).once("close", end);
-});
-proxy.listen(Number(process.env.PORT), "127.0.0.1", () => {
-  process.stdout.write(`listening on http://127.0.0.1:${proxy.address().port}\n`);
-});
+  const file = join(folder, name);
+  if (program === "haproxy") {
+    const env = { LISTEN: `127.0.0.1:${port}` };
+    ports.forEach((node, i) => (env[`NODE_${i + 1}`] = `127.0.0.1:${node}`));
+    writeFileSync(file, config);
+    start(program, ["-db", "-f", file], env).stdout.resume();
+  } else {
+    ports.forEach((node, i) => set(`node-${i + 1}:3000`, `127.0.0.1:${node}`));
+    set("listen 8080", `listen 127.0.0.1:${port}`);
+    // What nginx writes stays in the folder; it need not be root for that.
+    const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((kind) => `${kind}_temp_path ${folder}/${kind};`);
+    set("http {", `http { ${temporary.join(" ")}`);
+    writeFileSync(file, config);
+    start(program, ["-e", "stderr", "-c", file, "-g", `daemon off; master_process off; pid ${folder}/pid;`]).stdout.resume();
+  }
+  await reachable(port);
+}

@@ -14,13 +14,13 @@ export const SERVICE = process.env.SERVICE || fileURLToPath(new URL("actix-socke
 const START_LIMIT_MS = 30_000;
 const running = new Set();
 
-process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
+process.on("exit", () => running.forEach((child) => child.kill(child.lastSignal)));
 
 /**
  * A port nobody listens on at the moment, below the range the kernel gives to outgoing connections: those must not take
  * the port of a server that is being restarted.
  */
-async function freePort() {
+export async function freePort() {
   for (;;) {
     const port = 12_000 + Math.floor(Math.random() * 20_000);
     const free = await new Promise((resolve) => {
@@ -60,6 +60,8 @@ class Server {
       stdio: ["pipe", "pipe", "pipe"],
     });
     this.child = child;
+    // A cluster has processes of its own to end, and is quick about it.
+    child.lastSignal = this.command.startsWith(CLUSTER) ? "SIGTERM" : "SIGKILL";
     running.add(child);
     this.exited = new Promise((resolve) => child.once("close", (code, signal) => resolve(signal ?? code)));
     this.exited.then(() => running.delete(child));
@@ -74,13 +76,14 @@ class Server {
         clearTimeout(timer);
         reject(new Error(`${this.command} ended with ${status} before it listened\n${this.stderr}`));
       });
-      child.stdout.on("data", (chunk) => {
-        this.stdout += chunk;
-        if (this.ready.test(this.stdout)) {
+      const look = (said) => {
+        if (this.ready.test(said)) {
           clearTimeout(timer);
           resolve();
         }
-      });
+      };
+      child.stdout.on("data", (chunk) => look((this.stdout += chunk)));
+      child.stderr.on("data", () => look(this.stderr));
     });
   }
 
@@ -92,7 +95,7 @@ class Server {
   }
 
   /** Kills this very process and waits until it is gone. */
-  async kill(signal = "SIGKILL") {
+  async kill(signal = this.child.lastSignal) {
     this.child.kill(signal);
     await this.exited;
   }
