@@ -9,6 +9,7 @@ mod support;
 
 mod asking;
 mod broadcasts;
+mod bursts;
 mod hostile;
 mod joining;
 mod nats;

@@ -65,10 +65,11 @@ async fn a_node_is_killed_while_everybody_talks() {
                 let found = io.fetch_sockets().await;
                 (found, begin.elapsed())
             };
+            let servers = io.server_side_emit_with_ack::<Value, _>("ping", &1);
             let one = io.to(&*id).timeout(Duration::from_secs(30));
             let one =
                 async { one.emit_with_ack::<Value, _>("ask", &()).await.map(|acks| (acks, begin.elapsed())) };
-            tokio::join!(all, one)
+            tokio::join!(all, one, servers)
         }
     };
     let pending = actix_web::rt::spawn(pending);
@@ -87,7 +88,10 @@ async fn a_node_is_killed_while_everybody_talks() {
     }
     talking.await.unwrap();
 
-    let ((found, found_after), acks) = pending.await.unwrap();
+    let ((found, found_after), acks, servers) = pending.await.unwrap();
+    let servers = servers.unwrap();
+    assert_eq!(servers.missing_nodes, [&*dead]);
+    assert_eq!(servers.answers, [(of_survivor.node().to_owned(), json!([of_survivor.node(), 1]))]);
     let (acks, acked_after) = acks.unwrap();
     assert_eq!(found.missing_nodes, [&*dead]);
     assert_eq!(found.sockets.len(), 2);
