@@ -220,6 +220,11 @@ impl<T> AckStream<T> {
         asked
     }
 
+    /// How long it waits.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// The next answer of a socket of this node; None when all are through.
     fn poll_here(&mut self, context: &mut Context<'_>) -> Poll<Option<Outcome>> {
         if let Some(early) = self.early.pop_front() {

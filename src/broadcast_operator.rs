@@ -208,7 +208,8 @@ impl BroadcastOperator {
             let here = Namespace(self.namespace.clone()).select(self.target.clone()).await;
             found.sockets.extend(here.into_iter().map(RemoteSocket::here));
         }
-        let answers = self.answers(asked).await;
+        let mut answers = self.answers(asked).await;
+        answers.check_parts();
         found.missing_nodes = answers.missing;
         for (_, answer) in answers.answers {
             if let cluster::Answer::Sockets(sockets) = answer {
@@ -324,7 +325,7 @@ impl BroadcastOperator {
         reached.missing_nodes.extend(answers.missing);
         for (_, answer) in answers.answers {
             if let cluster::Answer::Done(sockets) = answer {
-                reached.sockets += sockets;
+                reached.sockets = reached.sockets.saturating_add(sockets);
             }
         }
         reached

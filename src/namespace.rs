@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use actix::Addr;
@@ -28,7 +28,7 @@ pub(crate) struct NamespaceInner {
     pub(crate) registry: Arc<Registry>,
     pub(crate) rooms: Rooms,
     /// Keeps its subject subscribed, in a cluster.
-    hold: Option<Hold>,
+    hold: OnceLock<Hold>,
     params: Vec<(String, String)>,
     is_dynamic: bool,
     /// It was taken away: nobody may come in any more.
@@ -49,21 +49,24 @@ impl NamespaceInner {
         is_dynamic: bool,
     ) -> Arc<Self> {
         let rooms = Rooms::new(core.hubs.clone(), core.uplink.as_ref().map(|uplink| uplink.doors(&name)));
-        let hold = core.uplink.as_ref().map(|uplink| uplink.hold(&name, []));
-        Arc::new(Self {
+        let namespace = Self {
             name,
             number,
             core,
             directory,
             registry,
             rooms,
-            hold,
+            hold: OnceLock::new(),
             params,
             is_dynamic,
             is_removed: AtomicBool::new(false),
             claims: AtomicUsize::new(0),
             sockets: AtomicUsize::new(0),
-        })
+        };
+        if !is_dynamic {
+            namespace.needs_subject();
+        }
+        Arc::new(namespace)
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -80,9 +83,15 @@ impl NamespaceInner {
 
     /// Waits until every node knows that sockets of this namespace may be here: only when the namespace is new.
     pub(crate) async fn confirmed(&self) {
-        if let Some(hold) = &self.hold {
+        if let Some(hold) = self.needs_subject() {
             hold.confirmed().await;
         }
+    }
+
+    /// From now on, what is for the namespace has to come here. A client can make dynamic ones: only when it was let in.
+    fn needs_subject(&self) -> Option<&Hold> {
+        let uplink = self.uplink()?;
+        Some(self.hold.get_or_init(|| uplink.hold(&self.name, [])))
     }
 
     pub(crate) fn core(&self) -> &Arc<Core> {
@@ -266,12 +275,14 @@ impl NamespaceInner {
     }
 
     /// Delivers what another node sent. What is handed in first reaches each socket first, whatever the rooms: past the rooms'
-    /// actors, unless one of the user's wants to see it. The result ends when it is in every outbox.
+    /// actors, which are only shown it. The result ends when it is in every outbox.
     pub(crate) fn deliver_in_order(&self, broadcast: Arc<Broadcast>) -> tokio::sync::oneshot::Receiver<()> {
         let (done, finished) = Done::new();
-        match broadcast.target.single_room().cloned() {
-            Some(room) if self.has_room_actors() => self.rooms.send(&room, broadcast, done, true),
-            _ => self.hubs().deliver(&broadcast, &done),
+        self.hubs().deliver(&broadcast, &done);
+        if self.has_room_actors()
+            && let Some(room) = broadcast.target.single_room().cloned()
+        {
+            self.rooms.show(&room, broadcast);
         }
         finished
     }
@@ -319,13 +330,15 @@ impl Namespace {
         let operator = self.operator();
         let asked = operator.ask(message::Action::Rooms);
         let here = self.0.rooms.sizes().into_iter().map(|(room, size)| (room, size as u64));
-        let answers = operator.answers(asked).await;
+        let mut answers = operator.answers(asked).await;
+        answers.check_parts();
         let elsewhere = answers.answers.into_iter().flat_map(|(_, answer)| match answer {
             message::Answer::Rooms(rooms) => rooms,
             _ => Vec::new(),
         });
         for (room, members) in here.chain(elsewhere) {
-            *rooms.entry(room.to_string()).or_insert(0) += members;
+            let known = rooms.entry(room.to_string()).or_insert(0_u64);
+            *known = known.saturating_add(members);
         }
         RoomList { rooms: rooms.into_iter().collect(), missing_nodes: answers.missing }
     }

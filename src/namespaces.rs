@@ -131,6 +131,9 @@ impl Namespaces {
     /// The namespace of that name, made if need be: as a child of the first pattern that matches, else a static one.
     /// (A static one in a pattern's place would keep the pattern's handlers from the clients that ask for it later.)
     pub(crate) fn of(self: &Arc<Self>, name: &str) -> Arc<NamespaceInner> {
+        if let Some(known) = self.live(name) {
+            return known;
+        }
         let name = normalize(name);
         let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = live.get(&*name) {

@@ -123,8 +123,13 @@ impl RemoteSocket {
             Owner::Here(socket) => socket.emit_with_ack(event, data).await,
             Owner::Elsewhere { .. } => {
                 let mut answers = self.operator().emit_with_ack_stream(event, data).await?;
-                // No answer and nobody who was asked: it is not there any more.
-                answers.next().await.map_or(Err(AckError::Disconnected), |(_, answer)| answer)
+                match answers.next().await {
+                    Some((_, answer)) => answer,
+                    // Nobody was asked: it is not there any more.
+                    None if answers.missing_nodes().is_empty() => Err(AckError::Disconnected),
+                    // Its node does not say whether it was asked.
+                    None => Err(AckError::Timeout(answers.timeout())),
+                }
             }
         }
     }

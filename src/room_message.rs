@@ -108,7 +108,7 @@ impl Namespace {
         reached.missing_nodes = answers.missing;
         for (_, answer) in answers.answers {
             if let Answer::Done(actors) = answer {
-                reached.actors += actors;
+                reached.actors = reached.actors.saturating_add(actors);
             }
         }
         Ok(reached)

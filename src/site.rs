@@ -22,6 +22,8 @@ use crate::uplink::{self, Site, Uplink};
 
 /// The longest that acknowledgements are collected for another node.
 const MAX_ACK_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+/// What an acknowledgement takes besides its arguments, and more.
+const ACK_OVERHEAD: usize = 4096;
 /// Sockets, or rooms, in one part of an answer.
 const PER_ANSWER: usize = 500;
 
@@ -126,6 +128,8 @@ impl Site for Namespaces {
             Action::ServerSideEmit { event, args, wants_ack } => {
                 let answer = namespace.server_side(from, &event, args);
                 async move {
+                    // The application's code does not run where the bus is read.
+                    tokio::task::yield_now().await;
                     let answer = answer.await;
                     if wants_ack {
                         let answer = answer.map_or(Answer::Done(0), Answer::ServerSideAck);
@@ -229,6 +233,7 @@ impl Namespaces {
 /// Hands the acknowledgements of this node's sockets to the node that asked for them.
 async fn collect_acks(uplink: &Uplink, to: NodeId, ack: AckRequest, mut answers: AckStream<Args>) {
     let asked = answers.asked();
+    let count = asked.len() as u64;
     for asked in asked.chunks(PER_ANSWER) {
         uplink.respond(to, ack.id, false, Answer::Asked(asked.to_vec()));
     }
@@ -238,13 +243,18 @@ async fn collect_acks(uplink: &Uplink, to: NodeId, ack: AckRequest, mut answers:
     while let Some((socket, answer)) = answers.next().await {
         // Who is late here is late there, too: nobody waits for it.
         let answer = match answer {
+            // One that is too large for the way is as good as none; it must not cost the others theirs.
+            Ok(args) if args.size() >= uplink.config().max_message.saturating_sub(ACK_OVERHEAD) => {
+                tracing::warn!(socket, "an acknowledgement is too large for another node");
+                None
+            }
             Ok(args) => Some(uplink::to_payload(&args)),
             Err(AckError::Timeout(_)) => continue,
             Err(_) => None,
         };
         uplink.respond(to, ack.id, false, Answer::SocketAck { socket: socket.into(), answer });
     }
-    uplink.respond(to, ack.id, true, Answer::Done(0));
+    uplink.respond(to, ack.id, true, Answer::Done(count));
 }
 
 /// Sockets in parts that can be sent: few, and of about so many bytes at most.

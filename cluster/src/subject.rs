@@ -160,10 +160,11 @@ impl Subjects {
         &self.emit
     }
 
-    /// What is for the sockets of a namespace: every node that has the namespace listens. A name too long for a token is
-    /// hashed: nobody but nodes needs to find this subject.
-    pub fn namespace(&self, namespace: &str) -> Subject {
-        self.under("namespace", &token_or_digest(namespace))
+    /// What is for the sockets of a namespace, or of several of its rooms: the bucket of the namespace, which is that of its room with
+    /// the empty name. Clients may choose the names of namespaces, so there must not be a subject for each. Nodes with the
+    /// namespace listen.
+    pub fn namespace(&self, namespace: &str) -> &Subject {
+        self.room(namespace, "")
     }
 
     /// The bucket of a room: nodes with a room of that bucket listen.

@@ -24,7 +24,7 @@ fn check(subject: &Subject, tokens: usize) {
 fn check_names(namespace: &str, name: &str) {
     let prefix = "p".repeat(MAX_PREFIX);
     let subjects = Subjects::new(&prefix, 7).expect("valid");
-    check(&subjects.namespace(namespace), 3);
+    check(subjects.namespace(namespace), 3);
     check(subjects.room(namespace, name), 3);
     check(&subjects.exact_room(namespace, name), 3);
     if let Ok(subject) = subjects.event(namespace, name) {
@@ -41,7 +41,7 @@ fn the_tree() {
     assert_eq!(subjects.prefix(), "sio");
     assert_eq!(subjects.control().as_str(), "sio.control");
     assert_eq!(subjects.emit().as_str(), "sio.emit");
-    assert_eq!(subjects.namespace("/").as_str(), "sio.namespace.~Lw");
+    assert_eq!(subjects.namespace("/").as_str(), "sio.room.994");
     assert_eq!(subjects.node(node).as_str(), "sio.node.abcdefgh");
     assert_eq!(subjects.fence(node, 255).as_str(), "sio.fence.abcdefgh.00000000000000ff");
     assert_eq!(subjects.event("/chat", "message").expect("short").as_str(), "sio.event.~L2NoYXQ.message");
@@ -90,7 +90,8 @@ fn hostile_names_make_plain_subjects() {
     }
     let subjects = Subjects::default();
     assert_eq!(subjects.event("/", &long), Err(NameTooLong(10_000)));
-    assert_ne!(subjects.namespace(&long), subjects.namespace(&wide));
+    assert!(subjects.namespace(&long).as_str().starts_with("sio.room."));
+    assert!(subjects.namespace(&wide).as_str().starts_with("sio.room."));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The acknowledgements that other nodes collect for a broadcast of this one. Used by [`AckStream`](super::AckStream) only.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -20,8 +20,10 @@ pub(super) type Outcome = (Arc<str>, Result<Args, Gone>);
 pub(super) struct RemoteAnswers {
     gather: Gather<Answer>,
     unreachable: Vec<NodeId>,
-    /// Nodes that said whom they asked.
-    heard: HashSet<NodeId>,
+    /// Nodes that said whom they asked: how many, and how many they say it were.
+    heard: HashMap<NodeId, (u64, Option<u64>)>,
+    /// Nodes that refused.
+    refused: Vec<NodeId>,
     /// Asked, and still without an answer.
     waiting: HashMap<Arc<str>, NodeId>,
     /// Sockets of nodes that died.
@@ -34,7 +36,8 @@ impl RemoteAnswers {
         Self {
             gather: asked.gather,
             unreachable: asked.unreachable,
-            heard: HashSet::new(),
+            heard: HashMap::new(),
+            refused: Vec::new(),
             waiting: HashMap::new(),
             orphans: VecDeque::new(),
             is_done: false,
@@ -58,7 +61,7 @@ impl RemoteAnswers {
             };
             match answer {
                 Answer::Asked(sockets) => {
-                    self.heard.insert(node);
+                    self.heard.entry(node).or_default().0 += sockets.len() as u64;
                     self.waiting.extend(sockets.into_iter().map(|socket| (socket, node)));
                 }
                 Answer::SocketAck { socket, answer } => {
@@ -75,7 +78,11 @@ impl RemoteAnswers {
                     });
                     return Poll::Ready(Some((socket, answer.ok_or(Gone))));
                 }
-                // The node is through, or refuses.
+                Answer::Done(count) => self.heard.entry(node).or_default().1 = Some(count),
+                Answer::Refused(why) => {
+                    tracing::warn!(%node, why = &*why, "another node refused a broadcast");
+                    self.refused.push(node);
+                }
                 _ => {}
             }
         }
@@ -88,9 +95,12 @@ impl RemoteAnswers {
         Some(socket)
     }
 
-    /// The nodes that did not say whom they asked.
+    /// The nodes that did not say, or not completely, whom they asked.
     pub(super) fn missing_nodes(&self) -> Vec<String> {
-        let silent = self.gather.missing().into_iter().filter(|node| !self.heard.contains(node));
-        names(silent.chain(self.gather.dead()).chain(self.unreachable.iter().copied()))
+        let silent = self.gather.missing().into_iter().filter(|node| !self.heard.contains_key(node));
+        let is_incomplete = |(asked, said): &(u64, Option<u64>)| said.is_some_and(|said| said != *asked);
+        let incomplete = self.heard.iter().filter(|(_, heard)| is_incomplete(heard)).map(|(node, _)| *node);
+        let gone = self.gather.dead().into_iter().chain(self.unreachable.iter().copied());
+        names(silent.chain(incomplete).chain(gone).chain(self.refused.iter().copied()))
     }
 }

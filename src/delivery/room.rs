@@ -160,6 +160,21 @@ impl Handler<SendAll> for Room {
     }
 }
 
+/// A broadcast to the members that is delivered by others.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Show(pub(super) Arc<Broadcast>);
+
+impl Handler<Show> for Room {
+    type Result = ();
+
+    fn handle(&mut self, Show(broadcast): Show, _: &mut Self::Context) {
+        if self.watcher.as_ref().is_some_and(|watcher| watcher.wants_traffic()) {
+            self.tell(RoomLife::Traffic(broadcast));
+        }
+    }
+}
+
 /// The user's actor of this room.
 #[derive(Message)]
 #[rtype(result = "Option<Box<dyn std::any::Any + Send>>")]

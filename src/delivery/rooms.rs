@@ -10,7 +10,7 @@ use actix::Addr;
 
 use super::broadcast::{Broadcast, Done};
 use super::hub::{HubRef, Hubs};
-use super::room::{Close, FindActor, Join, Leave, Room, SendAll};
+use super::room::{Close, FindActor, Join, Leave, Room, SendAll, Show};
 use super::{RoomName, RoomWatcher};
 
 struct Entry {
@@ -103,6 +103,13 @@ impl Rooms {
                 drop(open);
                 self.hubs.deliver(&broadcast, &done);
             }
+        }
+    }
+
+    /// Shows a room's actor a broadcast that is delivered past it.
+    pub(crate) fn show(&self, room: &str, broadcast: Arc<Broadcast>) {
+        if let Some(entry) = self.lock().get(room) {
+            entry.addr.do_send(Show(broadcast));
         }
     }
 

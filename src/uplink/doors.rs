@@ -23,7 +23,7 @@ impl Uplink {
         let mut subjects: Vec<Subject> =
             rooms.into_iter().map(|room| self.subjects.room(namespace, room).clone()).collect();
         if subjects.is_empty() {
-            subjects.push(self.subjects.namespace(namespace));
+            subjects.push(self.subjects.namespace(namespace).clone());
         }
         subjects.iter().for_each(|subject| self.opening.open(subject));
         Hold { uplink: self.clone(), subjects }

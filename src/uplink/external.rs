@@ -195,7 +195,7 @@ async fn answer(uplink: Arc<Uplink>, reply: Arc<str>) {
         match answer {
             Answer::Done(sockets) => {
                 receipt.nodes += 1;
-                receipt.sockets += sockets;
+                receipt.sockets = receipt.sockets.saturating_add(sockets);
             }
             _ => missing.push(node),
         }

@@ -46,6 +46,8 @@ impl Member {
 pub(crate) enum Heard {
     /// A node that was known.
     Known,
+    /// One that was out of reach and is back.
+    Back,
     /// One that was not.
     New,
     /// One that numbers anew: what was known of it is void.
@@ -122,9 +124,9 @@ impl Members {
         match inner.nodes.get_mut(&id) {
             Some(member) => {
                 member.heard = now;
-                member.is_reachable = true;
+                let was_reachable = std::mem::replace(&mut member.is_reachable, true);
                 if member.epoch == epoch {
-                    return Heard::Known;
+                    return if was_reachable { Heard::Known } else { Heard::Back };
                 }
                 member.epoch = epoch;
                 Heard::Again

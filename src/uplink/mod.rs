@@ -17,6 +17,7 @@ mod receive;
 mod relay;
 mod workers;
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant, SystemTime};
@@ -106,6 +107,26 @@ impl Asked {
         missing.sort();
         missing.dedup();
         Answers { answers, missing }
+    }
+}
+
+impl Answers {
+    /// For answers that come in parts, the last of which says how many items there are: a node of which some are lost counts as missing.
+    pub(crate) fn check_parts(&mut self) {
+        let mut parts: HashMap<NodeId, (u64, Option<u64>)> = HashMap::new();
+        for (node, answer) in &self.answers {
+            let (got, said) = parts.entry(*node).or_default();
+            match answer {
+                Answer::Sockets(sockets) => *got += sockets.len() as u64,
+                Answer::Rooms(rooms) => *got += rooms.len() as u64,
+                Answer::Done(count) => *said = Some(*count),
+                _ => {}
+            }
+        }
+        let incomplete = parts.into_iter().filter(|(_, (got, said))| said.is_some_and(|said| said != *got));
+        self.missing.extend(incomplete.map(|(node, _)| node.to_string()));
+        self.missing.sort();
+        self.missing.dedup();
     }
 }
 
@@ -332,7 +353,7 @@ impl Uplink {
             (Audience::Node(node), _) => self.subjects.node(node),
             (Audience::Everybody, _) if broadcast.ack.is_some() => self.subjects.nodes().clone(),
             (Audience::Everybody, [room]) => self.subjects.room(&broadcast.target.namespace, room).clone(),
-            (Audience::Everybody, _) => self.subjects.namespace(&broadcast.target.namespace),
+            (Audience::Everybody, _) => self.subjects.namespace(&broadcast.target.namespace).clone(),
         };
         match self.check_sent(self.outbound.send(&subject, Message::Broadcast(broadcast))) {
             Ok(()) | Err(SendError::Bus(_)) => Ok(()),

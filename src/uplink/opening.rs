@@ -3,7 +3,7 @@
 //! A subject is subscribed when the first room needs it. Until a fence has confirmed that everybody knows, whoever joins waits;
 //! one fence covers all subjects that wait when it begins.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,28 +13,41 @@ use socketio_cluster::node::NodeId;
 use socketio_cluster::subject::Subject;
 use tokio::sync::{Notify, watch};
 
+/// Fences whose results are kept for those who wait.
+const MAX_RESULTS: usize = 32;
+
 /// See the module's documentation.
 pub(crate) struct Opening {
     bus: Arc<dyn Bus>,
     state: Mutex<State>,
     /// A fence is needed.
     pub(super) wake: Notify,
-    /// The last fence that is over, with who did not confirm it.
-    confirmed: watch::Sender<(u64, Arc<[NodeId]>)>,
+    /// The last fence that is over.
+    confirmed: watch::Sender<u64>,
 }
 
 struct State {
     interest: Interest,
     /// The fences that are to confirm subjects.
     pending: HashMap<Subject, u64>,
+    /// Subjects that nodes did not confirm: until a later fence has all of them.
+    unconfirmed: HashMap<Subject, Arc<[NodeId]>>,
     /// The fence that has begun last.
     begun: u64,
+    /// Who did not confirm the last fences.
+    missing: VecDeque<(u64, Arc<[NodeId]>)>,
 }
 
 impl Opening {
     pub(crate) fn new(bus: Arc<dyn Bus>, linger: Duration) -> Self {
-        let state = State { interest: Interest::new(linger), pending: HashMap::new(), begun: 0 };
-        let (confirmed, _) = watch::channel((0, Arc::default()));
+        let state = State {
+            interest: Interest::new(linger),
+            pending: HashMap::new(),
+            unconfirmed: HashMap::new(),
+            begun: 0,
+            missing: VecDeque::new(),
+        };
+        let (confirmed, _) = watch::channel(0);
         Self { bus, state: Mutex::new(state), wake: Notify::new(), confirmed }
     }
 
@@ -75,7 +88,8 @@ impl Opening {
         let subjects = state.interest.sweep(Instant::now());
         for subject in &subjects {
             self.bus.unsubscribe(subject.clone());
-            state.pending.remove(subject);
+            state.unconfirmed.remove(subject);
+            // Who waits for its fence goes on waiting: a fence too many does no harm.
         }
         subjects
     }
@@ -91,20 +105,39 @@ impl Opening {
 
     /// Waits until all of `subjects` are known everywhere: who did not confirm it in time.
     pub(crate) async fn confirmed(&self, subjects: &[&Subject]) -> Vec<NodeId> {
-        let needed = {
+        let (needed, mut missing) = {
             let state = self.lock();
-            if state.pending.is_empty() {
+            if state.pending.is_empty() && state.unconfirmed.is_empty() {
                 return Vec::new();
             }
-            subjects.iter().filter_map(|subject| state.pending.get(*subject)).max().copied()
+            let needed = subjects.iter().filter_map(|subject| state.pending.get(*subject)).max().copied();
+            (needed, state.unconfirmed_by(subjects))
         };
-        let Some(needed) = needed else { return Vec::new() };
-        let mut confirmed = self.confirmed.subscribe();
-        match confirmed.wait_for(|(fence, _)| *fence >= needed).await {
-            Ok(confirmed) => confirmed.1.to_vec(),
-            // The uplink has ended: there is nobody else.
-            Err(_) => Vec::new(),
+        if let Some(needed) = needed {
+            let mut confirmed = self.confirmed.subscribe();
+            // An error is the end of the uplink: there is nobody else.
+            let _ = confirmed.wait_for(|fence| *fence >= needed).await;
+            let state = self.lock();
+            missing = state.unconfirmed_by(subjects);
+            let of_fence = state.missing.iter().find(|(fence, _)| *fence >= needed);
+            missing.extend(of_fence.iter().flat_map(|(_, missing)| missing.iter().copied()));
         }
+        missing.sort();
+        missing.dedup();
+        missing
+    }
+
+    /// Asks once more for what was not confirmed.
+    pub(super) fn retry(&self) {
+        let mut state = self.lock();
+        if state.unconfirmed.is_empty() || !state.pending.is_empty() {
+            return;
+        }
+        let fence = state.begun + 1;
+        let State { pending, unconfirmed, .. } = &mut *state;
+        pending.extend(unconfirmed.keys().map(|subject| (subject.clone(), fence)));
+        drop(state);
+        self.wake.notify_one();
     }
 
     /// A fence begins, if one is needed.
@@ -119,7 +152,39 @@ impl Opening {
 
     /// A fence is over.
     pub(super) fn end(&self, fence: u64, missing: Vec<NodeId>) {
-        self.lock().pending.retain(|_, needed| *needed > fence);
-        self.confirmed.send_replace((fence, missing.into()));
+        let missing: Arc<[NodeId]> = missing.into();
+        let mut state = self.lock();
+        let State { pending, unconfirmed, interest, .. } = &mut *state;
+        for (subject, _) in pending.extract_if(|_, needed| *needed <= fence) {
+            if missing.is_empty() || !interest.is_subscribed(subject.as_str()) {
+                unconfirmed.remove(&subject);
+            } else {
+                unconfirmed.insert(subject, missing.clone());
+            }
+        }
+        if state.missing.len() >= MAX_RESULTS {
+            state.missing.pop_front();
+        }
+        state.missing.push_back((fence, missing));
+        drop(state);
+        self.confirmed.send_replace(fence);
+    }
+
+    /// A node is gone: nobody misses its confirmation.
+    pub(super) fn forget(&self, node: NodeId) {
+        self.lock().unconfirmed.retain(|_, missing| {
+            *missing = missing.iter().copied().filter(|missing| *missing != node).collect();
+            !missing.is_empty()
+        });
+    }
+}
+
+impl State {
+    fn unconfirmed_by(&self, subjects: &[&Subject]) -> Vec<NodeId> {
+        subjects
+            .iter()
+            .filter_map(|subject| self.unconfirmed.get(*subject))
+            .flat_map(|by| by.iter().copied())
+            .collect()
     }
 }

@@ -24,6 +24,10 @@ use super::members::Heard;
 const TICK: Duration = Duration::from_millis(100);
 /// After so many looks in a row it is believed that an event of the bus is lost.
 const CONTRADICTIONS: u32 = 3;
+/// The shortest time between two announcements of all rooms.
+const SAY_ALL: Duration = Duration::from_secs(2);
+/// How often nodes that did not confirm something are asked again.
+const RETRY: Duration = Duration::from_secs(2);
 /// Rooms in one message about membership.
 const MAX_ROOMS: usize = 1000;
 
@@ -85,6 +89,10 @@ struct Reader {
     /// What was said about losses and garbage already.
     told: (u64, u64, u64),
     next_report: Instant,
+    /// All rooms that are open here have to be said again, but not more often than once in a while.
+    says_all: bool,
+    next_say_all: Instant,
+    next_retry: Instant,
 }
 
 impl Reader {
@@ -100,6 +108,9 @@ impl Reader {
             contradicted: 0,
             told: (0, 0, 0),
             next_report: Instant::now(),
+            says_all: false,
+            next_say_all: Instant::now(),
+            next_retry: Instant::now(),
         }
     }
 
@@ -111,7 +122,7 @@ impl Reader {
             BusEvent::Lost(count) => {
                 // Whose they were shows in the numbers.
                 self.uplink.counters.lost.fetch_add(count, Ordering::Relaxed);
-                self.uplink.membership.say_again(|_, _| true);
+                self.says_all = true;
             }
             BusEvent::Unsent(count) => _ = self.uplink.counters.unsent.fetch_add(count, Ordering::Relaxed),
             // What a later version of the bus may tell.
@@ -129,7 +140,7 @@ impl Reader {
         }
         uplink.send(uplink.subjects.control(), Message::Joining(uplink.announcement()));
         uplink.opening.reopen();
-        uplink.membership.say_again(|_, _| true);
+        self.says_all = true;
         self.next_heartbeat = Instant::now();
         uplink.news.notify_waiters();
     }
@@ -189,6 +200,11 @@ impl Reader {
             Heard::Refused => return,
             Heard::Departed => return self.departed(from, message),
             Heard::Known => {}
+            Heard::Back => {
+                tracing::info!(node = %from, "a node is within reach again");
+                uplink.opening.reopen();
+                self.says_all = true;
+            }
             Heard::New => self.appeared(from),
             Heard::Again => {
                 self.gone(from, "numbers anew");
@@ -301,9 +317,9 @@ impl Reader {
         uplink.membership.say_again(concerns);
     }
 
-    fn appeared(&self, node: NodeId) {
+    fn appeared(&mut self, node: NodeId) {
         tracing::info!(%node, "another node is there");
-        self.uplink.membership.say_again(|_, _| true);
+        self.says_all = true;
         self.uplink.news.notify_waiters();
     }
 
@@ -313,6 +329,7 @@ impl Reader {
         self.out_of_reach(node);
         self.uplink.membership.forget(node);
         self.uplink.relay_gone(node);
+        self.uplink.opening.forget(node);
         // Of one that only seems dead the numbers go on: it may still know the last.
         self.uplink.outbound.retire(self.uplink.subjects.node(node));
         self.incoming.forget_node(node);
@@ -364,6 +381,15 @@ impl Reader {
         }
         uplink.outcomes.sweep(now, uplink.config.request_timeout * 2);
         self.reassembly.sweep(now);
+        if now >= self.next_retry {
+            self.next_retry = now + RETRY;
+            uplink.opening.retry();
+        }
+        if self.says_all && now >= self.next_say_all {
+            self.next_say_all = now + SAY_ALL;
+            self.says_all = false;
+            uplink.membership.say_again(|_, _| true);
+        }
         self.say_membership();
         self.report(now);
         true
@@ -404,9 +430,9 @@ impl Reader {
         let before = std::mem::replace(&mut self.told, (lost, refused, unsent));
         if before != self.told {
             tracing::warn!(
-                lost = lost - before.0,
-                refused = refused - before.1,
-                unsent = unsent - before.2,
+                lost = lost.wrapping_sub(before.0),
+                refused = refused.wrapping_sub(before.1),
+                unsent = unsent.wrapping_sub(before.2),
                 "messages between nodes were lost, no messages at all, or not sent"
             );
         }

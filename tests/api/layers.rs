@@ -29,6 +29,7 @@ const LAYERS: &[&[&str]] = &[
         "reached",
         "server_side",
         "room_message",
+        "worker",
         "nodes",
         "site",
         "server",

@@ -173,7 +173,7 @@ async fn garbage_on_every_subject_is_refused_and_counted() {
         subjects.nodes().clone(),
         subjects.node(id),
         subjects.room("/", "r").clone(),
-        subjects.namespace("/"),
+        subjects.namespace("/").clone(),
     ];
     let garbage = garbage();
     let begin = Instant::now();
@@ -219,7 +219,7 @@ async fn what_a_made_up_node_says_hurts_nobody() {
             subjects.nodes().clone(),
             subjects.node(id),
             subjects.room("/", "r").clone(),
-            subjects.namespace("/"),
+            subjects.namespace("/").clone(),
             subjects.emit().clone(),
             subjects.fence(id, 1),
         ] {

@@ -124,7 +124,6 @@ async fn the_broker_is_away_for_ten_seconds() {
 }
 
 #[actix_web::test]
-#[ignore = "takes more than a minute: see tests/README.md"]
 async fn the_broker_is_away_for_a_minute() {
     the_broker_is_away_for(ms(60_000)).await;
 }

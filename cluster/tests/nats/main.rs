@@ -115,7 +115,7 @@ async fn hostile_names_travel_like_any_other() {
     ];
     for name in short.into_iter().chain(long.iter().map(String::as_str)) {
         let mut of_name = vec![
-            subjects.namespace(name),
+            subjects.namespace(name).clone(),
             subjects.room(name, name).clone(),
             subjects.exact_room(name, name),
         ];

@@ -96,7 +96,7 @@ fn subjects() -> Vec<String> {
     let mut all: Vec<_> = [
         subjects.control().clone(),
         subjects.nodes().clone(),
-        subjects.namespace("/"),
+        subjects.namespace("/").clone(),
         subjects.room("/", "lobby").clone(),
         subjects.exact_room("/", "lobby"),
         subjects.node(node),
