@@ -15,7 +15,10 @@ use socketio_cluster::relay::{End, Event, Part, Relay, Request};
 use super::{RelayBus, Relays};
 
 /// Messages that may wait to be handled. Credit bounds those that cost; of the others an honest node sends a handful.
-const MAX_WAITING: usize = 16 * 1024;
+const MAX_WAITING: usize = 32 * 1024;
+/// How far an end may go below its credit. It looks once per read of its client's socket (128 KiB at most), which may hold very many
+/// small frames.
+const OVERDRAFT: i64 = 2 * 1024 * 1024;
 
 /// Why nothing more comes on a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,7 +141,7 @@ impl Stream {
             return break_with(state, Broken::Aborted);
         }
         let cost = signed(part.cost() as u64);
-        let is_allowed = cost == 0 || state.allowance > 0;
+        let is_allowed = cost == 0 || state.allowance > -OVERDRAFT;
         if sequence != state.expected || !is_allowed || state.incoming.len() >= MAX_WAITING {
             tracing::warn!(node = %self.node, expected = state.expected, sequence, "a relayed stream is broken");
             return break_with(state, Broken::Lost);

@@ -107,8 +107,8 @@ fn credit_is_spent_given_back_and_enforced() {
     handle.stream.deliver(4, frames(EDGE_WINDOW));
     assert!(matches!(received(&handle), Poll::Ready(Ok(Part::Frames(_)))));
     assert_eq!(said(&bus), [(2, Part::Credit((EDGE_WINDOW / 2 - 1 + EDGE_WINDOW + 64) as u64))]);
-    // What was given back can be used; more breaks the stream.
-    handle.stream.deliver(5, frames(EDGE_WINDOW));
+    // What was given back can be used, and what one read brings too; more breaks the stream.
+    handle.stream.deliver(5, frames(EDGE_WINDOW + OVERDRAFT as usize));
     handle.stream.deliver(6, frames(0));
     assert!(matches!(received(&handle), Poll::Ready(Ok(Part::Frames(_)))));
     assert_eq!(received(&handle), Poll::Ready(Err(Broken::Lost)));
