@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socketio_cluster::message::{self as cluster, Action};
+use socketio_cluster::node::NodeId;
 
 use crate::ack::{AckStream, Answer, BroadcastAcks, sink};
 use crate::delivery::{Hub, HubRef, RoomName, Target};
@@ -237,13 +238,14 @@ impl BroadcastOperator {
         let asked = self.ask(Action::Join(rooms.clone()));
         let mut reached = Reached::default();
         if self.concerns_this_node() {
-            reached = self.join_here(rooms).await;
+            let (sockets, missing) = self.join_here(rooms).await;
+            reached = Reached { sockets, missing_nodes: names(missing) };
         }
         self.reached(asked, reached).await
     }
 
-    /// Makes the matching sockets of this node join rooms.
-    pub(crate) async fn join_here(&self, rooms: Vec<Arc<str>>) -> Reached {
+    /// Makes the matching sockets of this node join rooms: how many there are, and the nodes that did not confirm it in time.
+    pub(crate) async fn join_here(&self, rooms: Vec<Arc<str>>) -> (u64, Vec<NodeId>) {
         let joined = rooms.clone();
         let join = move |socket: &Socket, _: &Rc<LocalSocket>| {
             for room in &joined {
@@ -254,10 +256,10 @@ impl BroadcastOperator {
         };
         let sockets = self.each(join).await;
         let missing = match self.namespace.uplink() {
-            Some(uplink) => uplink.rooms_confirmed(self.namespace.name(), &rooms).await,
-            None => Vec::new(),
+            Some(uplink) if sockets > 0 => uplink.rooms_confirmed(self.namespace.name(), &rooms).await,
+            _ => Vec::new(),
         };
-        Reached { sockets, missing_nodes: names(missing) }
+        (sockets, missing)
     }
 
     /// Makes the matching sockets leave rooms.
@@ -324,10 +326,18 @@ impl BroadcastOperator {
         let answers = self.answers(asked).await;
         reached.missing_nodes.extend(answers.missing);
         for (_, answer) in answers.answers {
-            if let cluster::Answer::Done(sockets) = answer {
-                reached.sockets = reached.sockets.saturating_add(sockets);
-            }
+            let sockets = match answer {
+                cluster::Answer::Done(sockets) => sockets,
+                cluster::Answer::Joined { sockets, missing } => {
+                    reached.missing_nodes.extend(names(missing));
+                    sockets
+                }
+                _ => 0,
+            };
+            reached.sockets = reached.sockets.saturating_add(sockets);
         }
+        reached.missing_nodes.sort();
+        reached.missing_nodes.dedup();
         reached
     }
 

@@ -29,7 +29,8 @@ impl IntoIterator for FetchedSockets {
 pub struct Reached {
     /// How many sockets it concerned, on the nodes that answered.
     pub sockets: u64,
-    /// The nodes that did not answer, by id: it may or may not have happened there.
+    /// The nodes that did not answer, by id: it may or may not have happened there. Of a join, also those that did not confirm in time
+    /// to the node of a socket that they know of it: what is emitted there may be missed.
     pub missing_nodes: Vec<String>,
 }
 

@@ -111,8 +111,8 @@ impl Site for Namespaces {
                 std::future::ready(()).boxed()
             }
             Action::Join(rooms) => async move {
-                let reached = operator.join_here(rooms).await;
-                uplink.respond(from, id, true, Answer::Done(reached.sockets));
+                let (sockets, missing) = operator.join_here(rooms).await;
+                uplink.respond(from, id, true, Answer::Joined { sockets, missing });
             }
             .boxed(),
             Action::Leave(rooms) => async move {
@@ -166,7 +166,7 @@ impl Site for Namespaces {
                 let rooms = external.target.rooms;
                 return async move {
                     let count = match action {
-                        external::Action::Join(rooms) => operator.join_here(rooms).await.sockets,
+                        external::Action::Join(rooms) => operator.join_here(rooms).await.0,
                         external::Action::Leave(rooms) => operator.leave_here(rooms).await,
                         external::Action::Disconnect { close } => operator.disconnect_here(close).await,
                         external::Action::CloseRoom => operator.leave_here(rooms).await,

@@ -399,6 +399,11 @@ fn write_response(w: &mut Writer, response: &Response) {
             w.byte(7);
             w.list(sockets, |w, socket| w.text(socket));
         }
+        Answer::Joined { sockets, missing } => {
+            w.byte(8);
+            w.number(*sockets);
+            w.list(missing, |w, node| w.rest(node.as_bytes()));
+        }
     }
 }
 
@@ -420,6 +425,11 @@ fn read_response(r: &mut Reader<'_>) -> Result<Response, DecodeError> {
             Answer::SocketAck { socket, answer }
         }
         7 => Answer::Asked(r.list(1, Reader::text)?),
+        8 => {
+            let sockets = r.number()?;
+            let node = |r: &mut Reader<'_>| NodeId::parse(&r.take(8)?).map_err(|_| DecodeError::Sender);
+            Answer::Joined { sockets, missing: r.list(8, node)? }
+        }
         value => return Err(DecodeError::Unknown { what: "answer", value }),
     };
     Ok(Response { id, is_last, answer })

@@ -67,6 +67,8 @@ fn answer() -> impl Strategy<Value = Answer> {
         (text(), prop::option::of(payload()))
             .prop_map(|(socket, answer)| Answer::SocketAck { socket, answer }),
         texts().prop_map(Answer::Asked),
+        (any::<u64>(), prop::collection::vec(node_id(), 0..4))
+            .prop_map(|(sockets, missing)| Answer::Joined { sockets, missing }),
     ]
 }
 
@@ -113,10 +115,14 @@ fn message() -> impl Strategy<Value = Message> {
     ]
 }
 
+fn node_id() -> impl Strategy<Value = NodeId> {
+    prop::array::uniform8(prop::sample::select(b"AZaz09_-".as_slice()))
+        .prop_map(|id| NodeId::parse(&id).expect("an id"))
+}
+
 fn envelope() -> impl Strategy<Value = Envelope> {
-    let from = prop::array::uniform8(prop::sample::select(b"AZaz09_-".as_slice()));
-    (from, any::<[u64; 3]>(), message()).prop_map(|(from, [epoch, order, sequence], message)| Envelope {
-        from: NodeId::parse(&from).expect("an id"),
+    (node_id(), any::<[u64; 3]>(), message()).prop_map(|(from, [epoch, order, sequence], message)| Envelope {
+        from,
         epoch: Epoch(epoch),
         order,
         sequence,

@@ -227,6 +227,13 @@ pub struct Response {
 pub enum Answer {
     /// It is done, and concerned that many sockets.
     Done(u64),
+    /// They joined: how many sockets, and the nodes that did not confirm to the sender that they know of it.
+    Joined {
+        /// How many sockets.
+        sockets: u64,
+        /// The nodes.
+        missing: Vec<NodeId>,
+    },
     /// It was refused, and why.
     Refused(Arc<str>),
     /// Sockets of the target.

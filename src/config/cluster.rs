@@ -62,6 +62,17 @@ impl ClusterConfig {
         Ok(self)
     }
 
+    /// How long nodes may take to confirm what was opened here. With [`fence_interval`](Self::fence_interval), before which it may
+    /// not have begun, less than a request: whoever asks another node to join hears who did not confirm it there.
+    pub(crate) fn fence_timeout(&self) -> Duration {
+        self.request_timeout * 4 / 5
+    }
+
+    /// The time between the beginnings of two fences, if the first is not over by then.
+    pub(crate) fn fence_interval(&self) -> Duration {
+        self.request_timeout / 10
+    }
+
     /// How long nothing may be heard of a node that lives.
     pub(crate) fn dead_after(&self) -> Duration {
         self.heartbeat_interval * self.missed_heartbeats + self.heartbeat_interval / 2

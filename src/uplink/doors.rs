@@ -33,10 +33,19 @@ impl Uplink {
     pub(crate) async fn rooms_confirmed(&self, namespace: &str, rooms: &[impl AsRef<str>]) -> Vec<NodeId> {
         let subjects: Vec<_> =
             rooms.iter().map(|room| self.subjects.room(namespace, room.as_ref())).collect();
-        let mut missing = self.opening.confirmed(&subjects).await;
+        let mut missing = self.confirmed(&subjects).await;
         // Those could not be asked.
         missing.extend(self.members.unreachable());
         missing
+    }
+
+    async fn confirmed(&self, subjects: &[&Subject]) -> Vec<NodeId> {
+        let limit = self.config.fence_interval() + self.config.fence_timeout();
+        match tokio::time::timeout(limit, self.opening.confirmed(subjects)).await {
+            Ok(missing) => missing,
+            // Nobody confirmed it.
+            Err(_) => self.members.split().0,
+        }
     }
 
     /// The other nodes that said they have members in a room that is open here.
@@ -60,7 +69,7 @@ impl Hold {
     /// Waits until every live node knows: who did not confirm it in time.
     pub(crate) async fn confirmed(&self) -> Vec<NodeId> {
         let subjects: Vec<_> = self.subjects.iter().collect();
-        self.uplink.opening.confirmed(&subjects).await
+        self.uplink.confirmed(&subjects).await
     }
 }
 

@@ -233,6 +233,11 @@ impl Members {
         (dead, unreachable)
     }
 
+    /// Whether a node is part of the cluster, as far as is known.
+    pub(crate) fn is_known(&self, id: NodeId) -> bool {
+        self.lock().nodes.contains_key(&id)
+    }
+
     /// Whether a node is there to be asked.
     pub(crate) fn is_live(&self, id: NodeId) -> bool {
         self.lock().nodes.get(&id).is_some_and(|member| member.is_reachable)

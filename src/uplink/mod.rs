@@ -80,6 +80,7 @@ pub(crate) enum Audience {
 pub(crate) struct Asked {
     pub(crate) gather: Gather<Answer>,
     pub(crate) unreachable: Vec<NodeId>,
+    pub(crate) since: Instant,
 }
 
 /// What came of a request.
@@ -91,9 +92,9 @@ pub(crate) struct Answers {
 }
 
 impl Asked {
-    /// Everything that comes within `timeout`.
+    /// Everything that comes within `timeout` of the question.
     pub(crate) async fn answers(self, timeout: Duration) -> Answers {
-        let gathered = self.gather.collect(timeout).await;
+        let gathered = self.gather.collect(timeout.saturating_sub(self.since.elapsed())).await;
         let mut missing: Vec<_> =
             gathered.missing.iter().chain(&self.unreachable).map(ToString::to_string).collect();
         let mut answers = Vec::with_capacity(gathered.answers.len());
@@ -368,7 +369,7 @@ impl Uplink {
             Audience::Node(node) => (vec![node], Vec::new()),
             Audience::Everybody => self.members.split(),
         };
-        Asked { gather: self.requests.begin(live, MAX_ANSWERS), unreachable }
+        Asked { gather: self.requests.begin(live, MAX_ANSWERS), unreachable, since: Instant::now() }
     }
 
     /// Asks those that have to act, this node excepted.

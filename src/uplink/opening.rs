@@ -22,7 +22,7 @@ pub(crate) struct Opening {
     state: Mutex<State>,
     /// A fence is needed.
     pub(super) wake: Notify,
-    /// The last fence that is over.
+    /// The latest fence that is over.
     confirmed: watch::Sender<u64>,
 }
 
@@ -140,17 +140,22 @@ impl Opening {
         self.wake.notify_one();
     }
 
+    /// Whether subjects wait for a fence that has not begun.
+    pub(super) fn is_needed(&self) -> bool {
+        self.lock().needs_fence()
+    }
+
     /// A fence begins, if one is needed.
     pub(super) fn begin(&self) -> Option<u64> {
         let mut state = self.lock();
-        if state.pending.is_empty() {
+        if !state.needs_fence() {
             return None;
         }
         state.begun += 1;
         Some(state.begun)
     }
 
-    /// A fence is over.
+    /// A fence is over. Those that began before it have nothing to add: it came later on the same connection.
     pub(super) fn end(&self, fence: u64, missing: Vec<NodeId>) {
         let missing: Arc<[NodeId]> = missing.into();
         let mut state = self.lock();
@@ -167,7 +172,7 @@ impl Opening {
         }
         state.missing.push_back((fence, missing));
         drop(state);
-        self.confirmed.send_replace(fence);
+        self.confirmed.send_modify(|last| *last = fence.max(*last));
     }
 
     /// A node is gone: nobody misses its confirmation.
@@ -180,6 +185,10 @@ impl Opening {
 }
 
 impl State {
+    fn needs_fence(&self) -> bool {
+        self.pending.values().any(|needed| *needed > self.begun)
+    }
+
     fn unconfirmed_by(&self, subjects: &[&Subject]) -> Vec<NodeId> {
         subjects
             .iter()

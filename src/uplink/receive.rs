@@ -8,6 +8,8 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use socketio_cluster::bus::{BusEvent, BusEvents, Received};
 use socketio_cluster::codec::{self, Decoded};
 use socketio_cluster::fence::fence as run_fence;
@@ -54,28 +56,45 @@ pub(super) async fn run(uplink: Arc<Uplink>, mut events: BusEvents) {
     reader.uplink.opening.wake.notify_one();
 }
 
-/// Runs fences, one after the other, whenever subjects wait for one.
+/// Runs fences whenever subjects wait for one: one at a time, but a node that is silent does not hold up the next for long.
 pub(super) async fn fence(uplink: Arc<Uplink>) {
+    let mut running = FuturesUnordered::new();
+    let mut next = tokio::time::Instant::now();
     loop {
-        uplink.opening.wake.notified().await;
+        tokio::select! {
+            () = uplink.opening.wake.notified() => {}
+            Some(()) = running.next() => {}
+            () = tokio::time::sleep_until(next), if !running.is_empty() && uplink.opening.is_needed() => {}
+        }
         if uplink.site().is_none() {
             return;
         }
-        while let Some(number) = uplink.opening.begin() {
-            let (live, _) = uplink.members.split();
-            let gather = uplink.fences.begin(live, 1024);
-            let id = gather.id();
-            let subject = uplink.subjects.fence(uplink.node.id, id);
-            let ask = || {
-                uplink.send(uplink.subjects.control(), Message::FenceRequest(id));
-            };
-            let missing = run_fence(&*uplink.bus, subject, gather, uplink.config.request_timeout, ask).await;
-            if !missing.is_empty() {
-                tracing::warn!(?missing, "nodes did not confirm that rooms are open here");
-            }
-            uplink.opening.end(number, missing);
+        let now = tokio::time::Instant::now();
+        if (running.is_empty() || now >= next)
+            && let Some(number) = uplink.opening.begin()
+        {
+            next = now + uplink.config.fence_interval();
+            running.push(one_fence(&uplink, number));
         }
     }
+}
+
+async fn one_fence(uplink: &Uplink, number: u64) {
+    let (live, _) = uplink.members.split();
+    let gather = uplink.fences.begin(live, 1024);
+    let id = gather.id();
+    let subject = uplink.subjects.fence(uplink.node.id, id);
+    let ask = || {
+        uplink.send(uplink.subjects.control(), Message::FenceRequest(id));
+    };
+    let timeout = uplink.config.fence_timeout();
+    let mut missing = run_fence(&*uplink.bus, subject, gather, timeout, ask).await;
+    // Nobody misses the dead.
+    missing.retain(|node| uplink.members.is_known(*node));
+    if !missing.is_empty() {
+        tracing::warn!(?missing, "nodes did not confirm that rooms are open here");
+    }
+    uplink.opening.end(number, missing);
 }
 
 struct Reader {

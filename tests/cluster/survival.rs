@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use actix_socketio::config::ClusterConfig;
 use actix_socketio::test::TestClient;
 use actix_socketio::{Socket, SocketIo};
 use serde_json::{Value, json};
@@ -238,4 +239,50 @@ async fn talk(io: &SocketIo, here: &TestClient, others: [&mut Client; 2]) {
     assert_eq!(here.expect::<Value>("msg").await.unwrap(), "two");
     assert_eq!(two.next().await[1], "two");
     assert_eq!(one.next().await[1], "two");
+}
+
+#[actix_web::test]
+async fn a_join_on_another_node_names_who_did_not_confirm_it_there() {
+    let server = NatsServer::start(&[]);
+    let starting = Process::starting(&server.url());
+    let [io, other] = ["io", "other"].map(|name| async { builder(server.url(), name).await });
+    // Shorter than a node may be silent: the frozen one is not known to be dead.
+    let short = |cluster: &mut ClusterConfig| cluster.request_timeout = ms(2000);
+    let [io, other] = [io.await.cluster(short).build(), other.await.cluster(short).build()];
+    let sleeping = starting.wait();
+    let of_sleeping = sleeping.client().await;
+    let asleep = of_sleeping.node();
+    until(|| io.nodes().len() == 3 && other.nodes().len() == 3).await;
+    let (member, socket) = client(&other).await;
+    let fetched = io.to(member.id()).fetch_sockets().await.sockets;
+    let [remote] = &fetched[..] else { panic!("{fetched:?}") };
+    assert!(remote.join("before").await.unwrap().missing_nodes.is_empty());
+
+    sleeping.signal("STOP");
+    let begin = Instant::now();
+    let late = async {
+        // The first fence is waiting for the frozen node; this needs another one.
+        tokio::time::sleep(ms(200)).await;
+        let begin = Instant::now();
+        let joined = remote.join("late").await.unwrap();
+        (joined.missing_nodes, begin.elapsed())
+    };
+    let operator = io.to(member.id());
+    let (reached, (also_missing, after)) = tokio::join!(operator.sockets_join("early"), late);
+    assert_eq!((reached.sockets, reached.missing_nodes), (1, vec![asleep.to_owned()]));
+    assert!(begin.elapsed() >= ms(1500), "the frozen node had its time");
+    assert_eq!(also_missing, [asleep]);
+    assert!(after < ms(2000), "the owner's answer came, not the end of the asker's time: {after:?}");
+    assert_eq!(socket.rooms(), [member.id(), "before", "early", "late"]);
+    assert!(io.to("nobody").sockets_join("x").await.missing_nodes.contains(&asleep.to_owned()));
+
+    sleeping.signal("CONT");
+    until(|| [&io, &other].iter().all(|io| io.nodes().iter().filter(|node| node.is_reachable).count() == 3))
+        .await;
+    // What was not confirmed is asked again.
+    let begin = Instant::now();
+    while !remote.join("early").await.unwrap().missing_nodes.is_empty() {
+        assert!(begin.elapsed() < ms(10_000));
+        tokio::time::sleep(ms(50)).await;
+    }
 }
