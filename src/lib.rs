@@ -80,7 +80,11 @@ pub use crate::worker::WorkerOptions;
 /// What nodes and external processes say to each other, and the bus that carries it.
 pub use socketio_cluster as cluster;
 
-/// The README's examples are tests.
+/// The examples of the README and of the guides are tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/from-socket.io.md")]
+struct FromSocketIo;
