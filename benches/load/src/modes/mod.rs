@@ -1,0 +1,35 @@
+//! One file a mode: what the clients do, and what is counted.
+
+mod broadcast;
+mod churn;
+mod echo;
+mod idle;
+mod join;
+mod nats;
+mod polling;
+mod start;
+
+use std::io;
+
+use crate::options::Options;
+use crate::report::Report;
+
+/// The room of all modes.
+const ROOM: &str = "lab";
+/// The acknowledgement of a join or a leave.
+const OK: &[u8] = b"[\"ok\"]";
+
+/// Runs the mode that was asked for.
+pub(crate) fn run(options: &Options) -> io::Result<Report> {
+    match &*options.mode {
+        "broadcast" => broadcast::run(options),
+        "churn" => churn::run(options),
+        "echo" => echo::run(options),
+        "idle" => idle::run(options),
+        "join" => join::run(options),
+        "nats" => nats::run(options),
+        "polling" => polling::run(options),
+        "start" => start::run(options),
+        _ => Err(io::Error::other("there is no such mode")),
+    }
+}
