@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use actix_socketio::cluster::memory::MemoryHub;
 use actix_socketio::cluster::relay::{Event, Part, Relay};
 use actix_socketio::{Args, DisconnectReason, Socket, SocketIo, SocketIoBuilder};
+use tokio::io::AsyncReadExt as _;
 
 use crate::support::http::{get, request};
 use crate::support::{Frame, IoServer, Polling, Transport, Variant, Ws, within};
@@ -514,4 +515,48 @@ async fn an_edge_that_hears_nothing_gives_up_by_itself() {
     // Its pings are not answered: they were lost, too.
     nodes[0].assert_reason(DisconnectReason::PingTimeout).await;
     assert!(begin.elapsed() < LONG, "{:?}", begin.elapsed());
+}
+
+// ---- clients that take their time ----------------------------------------------------------------------
+
+/// How many connections to a port the kernel holds open on the server's side.
+fn open_connections(port: u16) -> usize {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let (local, established) = (format!(":{port:04X}"), "01");
+    let is_open = |line: &&str| {
+        let mut fields = line.split_whitespace().skip(1);
+        fields.next().is_some_and(|address| address.ends_with(&local)) && fields.nth(1) == Some(established)
+    };
+    table.lines().filter(is_open).count()
+}
+
+#[tokio::test]
+async fn a_client_that_trickles_does_not_hold_the_edge_after_its_session() {
+    let nodes = start(2, NATIVE).await;
+    let mut session = Session::open(&nodes).await;
+    let mut ws = session.websocket().await;
+    let port = nodes[1].server.address.socket.port();
+    until(|| open_connections(port) == 1).await;
+    let message = "x".repeat(100_000);
+    let flooding = async {
+        // More than it takes, until its session ends.
+        while nodes[0].reasons().is_empty() {
+            nodes[0].io().emit("e", &message).await.unwrap();
+            tokio::time::sleep(ms(1)).await;
+        }
+    };
+    within("the end of the session", flooding).await;
+    assert_eq!(nodes[0].reasons(), [DisconnectReason::TransportError]);
+    // The edge is not to wait for the owner's last words.
+    nodes[0].tap.set_connected(false);
+    let trickling = tokio::spawn(async move {
+        let mut some = [0; 1024];
+        while let Ok(1..) = ws.http.io().read(&mut some).await {
+            tokio::time::sleep(ms(100)).await;
+        }
+    });
+    tokio::time::sleep(ms(1000)).await;
+    assert_eq!(open_connections(port), 1, "it may take what was sent");
+    until(|| open_connections(port) == 0).await;
+    trickling.abort();
 }

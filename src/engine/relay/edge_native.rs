@@ -1,9 +1,11 @@
 //! A taken-over socket whose session another node has: frames in, frames out, on the thread that accepted it.
 
 use std::ops::ControlFlow;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
+use tokio::time::Sleep;
 
 use super::edge_socket::EdgeSocket;
 use crate::engine::connection::OwnedEvent;
@@ -18,15 +20,26 @@ const MAX_ROUNDS: usize = 8;
 pub(super) fn start(stream: NativeStream, read: Bytes, socket: EdgeSocket) {
     let Some(stream) = stream.adopt() else { return };
     let frames = FrameReader::default();
-    let mut pump =
-        Pump { stream, socket, frames, read, has_rest: false, write: Bytes::new(), is_deaf: false };
+    let mut pump = Pump {
+        stream,
+        socket,
+        frames,
+        read,
+        has_rest: false,
+        write: Bytes::new(),
+        is_deaf: false,
+        end: None,
+    };
     actix_rt::spawn(async move {
         let is_polite = std::future::poll_fn(|context| pump.poll(context)).await;
-        let Pump { stream, socket, .. } = pump;
+        let Pump { stream, socket, end, .. } = pump;
         // Tells the owner, before the socket lingers.
         drop(socket);
-        if is_polite {
-            let _ = tokio::time::timeout(LINGER, linger(stream)).await;
+        if is_polite && let Some(end) = end {
+            tokio::select! {
+                () = linger(stream) => {}
+                () = end => {}
+            }
         }
     });
 }
@@ -49,13 +62,24 @@ struct Pump {
     has_rest: bool,
     /// Being written.
     write: Bytes,
-    /// Nothing more is read: the client is gone or broke the protocol.
+    /// Nothing more is read: the client is gone, it broke the protocol, or the session is over.
     is_deaf: bool,
+    /// The session is over: how long the client may take for what is left.
+    end: Option<Pin<Box<Sleep>>>,
 }
 
 impl Pump {
     /// Ready when the websocket is over: true if the client may still get what was written.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+        // Also while the client takes nothing: the session may end.
+        self.socket.remember(context);
+        if self.socket.is_over() {
+            self.is_deaf = true;
+            let end = self.end.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
+            if end.as_mut().poll(context).is_ready() {
+                return Poll::Ready(false);
+            }
+        }
         for _ in 0..MAX_ROUNDS {
             let write = self.poll_write(context);
             if let Poll::Ready(Some(is_polite)) = write {

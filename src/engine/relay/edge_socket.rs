@@ -39,6 +39,18 @@ impl EdgeSocket {
     }
 }
 
+impl EdgeSocket {
+    /// Whether the session has said its last, or cannot say anything any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.0.stream.is_over()
+    }
+
+    /// Wakes this task when something happens.
+    pub(super) fn remember(&self, context: &Context<'_>) {
+        self.0.stream.remember(context);
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
         self.watch.abort();
