@@ -1,12 +1,16 @@
 //! A join is known everywhere when it returns.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use actix_socketio::cluster::memory::MemoryHub;
+use actix_socketio::cluster::message::Message;
 use actix_socketio::error::JoinError;
 use actix_socketio::test::TestClient;
 use actix_socketio::{RoomHandle, Socket};
 
+use crate::tap::Tap;
 use crate::{builder, client, ms, nodes, until};
 
 #[actix_web::test]
@@ -64,6 +68,42 @@ async fn nodes_tell_each_other_who_holds_a_room() {
     assert_eq!((room.size_here(), room.size().await.members), (1, 2));
     b_client.close().await;
     until(|| room.other_nodes().is_empty()).await;
+}
+
+#[actix_web::test]
+async fn what_nodes_said_of_rooms_is_asked_again_when_messages_are_lost() {
+    let hub = MemoryHub::default();
+    let (tap, events) = Tap::new(&hub);
+    let io = builder(&hub, "io").build();
+    let other = builder(&hub, "other").bus((tap.clone(), events)).build();
+    until(|| io.nodes().len() == 2 && other.nodes().len() == 2).await;
+    let (sender, receiver) = std::sync::mpsc::channel();
+    io.of("/").rooms(move |room: RoomHandle| {
+        sender.send(room).unwrap();
+        Watch
+    });
+    let ((_a, a), (_b, b), (_c, c)) = (client(&io).await, client(&other).await, client(&other).await);
+    a.join("r").await.unwrap();
+    let room = receiver.recv_timeout(Duration::from_secs(5)).unwrap();
+    let of_other = |members| vec![(other.node_id().to_owned(), members)];
+    b.join("r").await.unwrap();
+    until(|| room.other_nodes() == of_other(1)).await;
+
+    // It closes there, and opens again with two, unheard; then the numbers show it.
+    let is_said = Arc::new(AtomicBool::new(false));
+    let lost = is_said.clone();
+    tap.lose(move |message| {
+        let is_it = matches!(message, Message::Membership(_));
+        lost.fetch_or(is_it, Ordering::SeqCst);
+        is_it
+    });
+    b.leave("r").await;
+    until(|| is_said.swap(false, Ordering::SeqCst)).await;
+    let _ = tokio::join!(b.join("r"), c.join("r"));
+    until(|| is_said.load(Ordering::SeqCst)).await;
+    tap.lose_nothing();
+    until(|| room.other_nodes() == of_other(2)).await;
+    assert!(io.cluster_stats().lost >= 2);
 }
 
 /// The actor of a room that does nothing.

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix_socketio::cluster::memory::MemoryHub;
-use actix_socketio::cluster::relay::{Event, Part, Relay};
+use actix_socketio::cluster::message::Message;
+use actix_socketio::cluster::relay::{Event, Part};
 use actix_socketio::{Args, DisconnectReason, Socket, SocketIo, SocketIoBuilder};
 use tokio::io::AsyncReadExt as _;
 
@@ -510,7 +511,7 @@ async fn an_edge_that_hears_nothing_gives_up_by_itself() {
     let mut ws = session.websocket().await;
     let begin = Instant::now();
     // Whatever the owner says about sessions is lost, and what it is asked about that, too.
-    nodes[0].tap.lose(|_: &Relay| true);
+    nodes[0].tap.lose(|message| matches!(message, Message::Relay(_)));
     ended(&mut ws).await;
     // Its pings are not answered: they were lost, too.
     nodes[0].assert_reason(DisconnectReason::PingTimeout).await;

@@ -13,7 +13,7 @@ use actix_socketio::cluster::subject::Subject;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-type Loses = Box<dyn FnMut(&Relay) -> bool + Send>;
+type Loses = Box<dyn FnMut(&Message) -> bool + Send>;
 
 struct Inner {
     bus: MemoryBus,
@@ -36,16 +36,21 @@ impl Tap {
         self.0.bus.set_connected(is_connected);
     }
 
-    /// Loses the messages about relayed sessions for which `loses` is true. The node believes them sent.
-    pub(crate) fn lose(&self, loses: impl FnMut(&Relay) -> bool + Send + 'static) {
+    /// Loses the messages for which `loses` is true. The node believes them sent.
+    pub(crate) fn lose(&self, loses: impl FnMut(&Message) -> bool + Send + 'static) {
         *self.0.loses.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(loses));
     }
 
-    /// Loses the first part for which `is_it` is true.
+    /// Loses nothing from now on.
+    pub(crate) fn lose_nothing(&self) {
+        *self.0.loses.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Loses the first part of a relayed session for which `is_it` is true.
     pub(crate) fn lose_one(&self, is_it: impl Fn(&Part) -> bool + Send + 'static) {
         let mut is_lost = false;
-        self.lose(move |relay| match relay {
-            Relay::Stream { part, .. } if !is_lost && is_it(part) => {
+        self.lose(move |message| match message {
+            Message::Relay(Relay::Stream { part, .. }) if !is_lost && is_it(part) => {
                 is_lost = true;
                 true
             }
@@ -58,8 +63,7 @@ impl Bus for Tap {
     fn publish(&self, message: Publish) -> Result<(), PublishError> {
         if let Some(loses) = &mut *self.0.loses.lock().unwrap_or_else(PoisonError::into_inner)
             && let Ok(Decoded::Whole(envelope)) = decode(&message.body)
-            && let Message::Relay(relay) = &envelope.message
-            && loses(relay)
+            && loses(&envelope.message)
         {
             return Ok(());
         }
