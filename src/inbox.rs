@@ -275,6 +275,13 @@ async fn dispatch(local: Rc<LocalSocket>, call: Call) {
     let mut listeners = namespace.registry.take(&call.event);
     listeners.extend(own.iter().flat_map(|own| own.take(&call.event)));
     if listeners.is_empty() {
+        let matching = handlers.matching.iter().filter(|(is_wanted, _)| {
+            crate::handler::guarded("the test of an event's name", || is_wanted(&call.event))
+                .unwrap_or_default()
+        });
+        listeners.extend(matching.map(|(_, handler)| handler.clone()));
+    }
+    if listeners.is_empty() {
         let fallback =
             own_handlers.and_then(|own| own.fallback.clone()).or_else(|| handlers.fallback.clone());
         listeners.extend(fallback);

@@ -60,7 +60,7 @@ pub use crate::disconnect_reason::DisconnectReason;
 pub use crate::embed::embed;
 pub use crate::handler::{
     Admission, Attachments, Call, Concurrent, Data, Event, ExtractError, FromCall, FromSocket, Handler,
-    Handshake, IntoReply, Refusal, Reply, RoomEvent, State, TryData, concurrent,
+    Handshake, IntoReply, Membership, Refusal, Reply, RoomEvent, State, TryData, concurrent,
 };
 pub use crate::handshake_record::HandshakeRecord;
 pub use crate::namespace::{Namespace, RoomHandle};

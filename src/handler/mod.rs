@@ -22,6 +22,7 @@ pub use self::actor::FromSocket;
 pub(crate) use self::actor::{ActorFactory, SocketActors, actor_factory, forward};
 pub use self::extract::{Attachments, Data, Event, ExtractError, FromCall, Handshake, State, TryData};
 pub(crate) use self::extract::{forget_app, remember_app};
+pub use self::registry::Membership;
 pub(crate) use self::registry::registration;
 pub(crate) use self::registry::{Handlers, Registry};
 pub(crate) use self::registry::{IncomingFilter, OutgoingListener};

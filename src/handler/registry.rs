@@ -18,7 +18,19 @@ pub(crate) type OutgoingListener = Arc<dyn Fn(&Socket, &str, &Args) + Send + Syn
 /// A packet middleware: sees each event before its handlers; an error keeps it from them.
 pub(crate) type IncomingFilter =
     Arc<dyn Fn(Socket, &str, &Args) -> LocalFuture<Result<(), Refusal>> + Send + Sync>;
+/// Which names of events are wanted.
+pub(crate) type NameTest = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 type RoomListener = Arc<dyn Fn(&RoomEvent) + Send + Sync>;
+type MembershipListener = Arc<dyn Fn(&Socket, &str, Membership) + Send + Sync>;
+
+/// What a socket did to a room: see [`on_membership`](crate::Namespace::on_membership).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Membership {
+    /// It is a member now.
+    Joined,
+    /// It is none any more: it left, or it has disconnected.
+    Left,
+}
 
 /// Everything that is registered for a namespace (or, for those who need it, a single socket).
 #[derive(Clone, Default)]
@@ -27,12 +39,15 @@ pub(crate) struct Handlers {
     pub(crate) connect: Vec<Erased>,
     pub(crate) events: HashMap<Box<str>, Vec<Registered>>,
     pub(crate) any: Vec<Erased>,
+    /// Called for events without handlers of their own.
+    pub(crate) matching: Vec<(NameTest, Erased)>,
     pub(crate) fallback: Option<Erased>,
     pub(crate) filters: Vec<IncomingFilter>,
     pub(crate) outgoing: Vec<OutgoingListener>,
     pub(crate) disconnecting: Vec<Erased>,
     pub(crate) disconnect: Vec<Erased>,
     pub(crate) rooms: Vec<RoomListener>,
+    pub(crate) memberships: Vec<MembershipListener>,
     pub(crate) room_actor: Option<RoomActorFactory>,
     pub(crate) actors: Vec<ActorFactory>,
     pub(crate) server_side: Vec<(Box<str>, ServerSideListener)>,
@@ -159,6 +174,18 @@ macro_rules! registration {
             self
         }
 
+        /// As [`hand_to_workers`](Self::hand_to_workers), for every event without handlers of its own whose name `is_wanted`: see
+        /// [`on_matching`](Self::on_matching).
+        pub fn hand_matching_to_workers(
+            self,
+            is_wanted: impl Fn(&str) -> bool + Send + Sync + 'static,
+            options: crate::worker::WorkerOptions,
+        ) -> Self {
+            let (is_wanted, handler) = (std::sync::Arc::new(is_wanted), crate::worker::handler(options));
+            self.registry().change(|handlers| handlers.matching.push((is_wanted, handler)));
+            self
+        }
+
         /// Forgets all handlers of an event.
         pub fn off(self, event: &str) -> Self {
             self.registry().change(|handlers| handlers.events.remove(event));
@@ -176,7 +203,23 @@ macro_rules! registration {
             self
         }
 
-        /// Called for events that have no handler of their own.
+        /// Called for events that have no handlers of their own and whose name `is_wanted`; several such handlers in the order of
+        /// registration. `is_wanted` must not block.
+        pub fn on_matching<P, H>(
+            self,
+            is_wanted: impl Fn(&str) -> bool + Send + Sync + 'static,
+            handler: H,
+        ) -> Self
+        where
+            H: crate::handler::Handler<P>,
+            H::Output: crate::handler::IntoReply,
+        {
+            let (is_wanted, handler) = (std::sync::Arc::new(is_wanted), crate::handler::erase(handler));
+            self.registry().change(|handlers| handlers.matching.push((is_wanted, handler)));
+            self
+        }
+
+        /// Called for events that have no handler of their own, nor a [matching](Self::on_matching) one.
         pub fn fallback<P, H>(self, handler: H) -> Self
         where
             H: crate::handler::Handler<P>,
@@ -241,6 +284,18 @@ macro_rules! registration {
         ) -> Self {
             let listener = std::sync::Arc::new(listener);
             self.registry().change(|handlers| handlers.rooms.push(listener));
+            self
+        }
+
+        /// Called when a socket of this node has joined or left a room, its own excepted, on the socket's thread and in the order in
+        /// which it did so; a socket that disconnects leaves all of its rooms. Must not block. Unlike
+        /// [`on_room_event`](Self::on_room_event) it is shown the socket itself.
+        pub fn on_membership(
+            self,
+            listener: impl Fn(&crate::socket::Socket, &str, crate::handler::Membership) + Send + Sync + 'static,
+        ) -> Self {
+            let listener = std::sync::Arc::new(listener);
+            self.registry().change(|handlers| handlers.memberships.push(listener));
             self
         }
 

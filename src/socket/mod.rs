@@ -19,7 +19,7 @@ use crate::delivery::{Hub, HubRef, RoomName};
 use crate::disconnect_reason::DisconnectReason;
 use crate::engine::ConnectionHandle;
 use crate::error::{AckError, EmitError};
-use crate::handler::{Handshake, Registry, SocketActors, guarded};
+use crate::handler::{Handshake, Membership, Registry, SocketActors, guarded};
 use crate::inbox::LocalSocket;
 use crate::namespace::{Namespace, NamespaceInner};
 use crate::protocol::{Args, FromArgs, Parser, ToArgs};
@@ -361,6 +361,7 @@ impl Socket {
         if let Some(hub) = namespace.hubs().here() {
             hub.remove(namespace.number, self.0.slot.load(Ordering::Acquire), &rooms, &namespace.rooms);
         }
+        rooms.iter().for_each(|room| self.tell_membership(room, Membership::Left));
         true
     }
 

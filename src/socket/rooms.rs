@@ -8,7 +8,7 @@ use super::{DISCONNECTED, Socket};
 use crate::broadcast_operator::RoomNames;
 use crate::delivery::RoomName;
 use crate::error::JoinError;
-use crate::handler::Watcher;
+use crate::handler::{Membership, Watcher, guarded};
 use crate::reached::{Joined, names};
 use crate::uplink::Hold;
 
@@ -99,6 +99,13 @@ impl Socket {
         {
             let slot = self.0.slot.load(Ordering::Acquire);
             hub.join(namespace.number, slot, room, &namespace.rooms, || Watcher::of(namespace));
+            self.tell_membership(room, Membership::Joined);
+        }
+    }
+
+    pub(super) fn tell_membership(&self, room: &str, change: Membership) {
+        for listener in &self.0.namespace.registry.load().memberships {
+            guarded("a listener to memberships", || listener(self, room, change));
         }
     }
 
@@ -132,6 +139,7 @@ impl Socket {
             && let Some(hub) = namespace.hubs().here()
         {
             hub.leave(namespace.number, self.0.slot.load(Ordering::Acquire), &room, &namespace.rooms);
+            self.tell_membership(&room, Membership::Left);
         }
     }
 }

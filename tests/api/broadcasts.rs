@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use actix_socketio::engine::TransportKind;
 use actix_socketio::error::JoinError;
 use actix_socketio::test::TestClient;
-use actix_socketio::{DisconnectReason, RoomEvent, Socket, SocketIo};
+use actix_socketio::{DisconnectReason, Membership, RoomEvent, Socket, SocketIo};
 use serde::{Serialize, Serializer};
 
 use crate::{Seen, ms, until};
@@ -336,4 +336,40 @@ async fn the_life_of_rooms_in_order() {
     let life =
         ["created a", "joined a", "joined a", "left a", "left a", "deleted a", "created a", "joined a"];
     assert_eq!(seen.wait(8).await, life);
+}
+
+#[actix_web::test]
+async fn memberships_are_shown_with_the_socket() {
+    let seen = Seen::default();
+    let io = SocketIo::new();
+    let listener = seen.clone();
+    io.of("/")
+        .middleware(async |socket: Socket| {
+            socket.data().set(7_u32);
+            socket.join("first").await.map(drop).map_err(|error| error.to_string())
+        })
+        .on_membership(|_, _, _| panic!("on purpose"))
+        .on_membership(move |socket, room, change| {
+            let number = socket.data().get::<u32>().unwrap();
+            let word = if change == Membership::Joined { "joined" } else { "left" };
+            listener.push(format!(
+                "{number} {word} {room}, in it: {}",
+                socket.rooms().contains(&room.to_owned())
+            ));
+        });
+    let ([client], [socket]) = clients::<1>(&io).await;
+    socket.join(["a", "b"]).await.unwrap();
+    socket.join("a").await.unwrap();
+    socket.leave("a").await;
+    socket.leave("a").await;
+    client.disconnect().await;
+    let expected = [
+        "7 joined first, in it: true",
+        "7 joined a, in it: true",
+        "7 joined b, in it: true",
+        "7 left a, in it: false",
+        "7 left first, in it: true",
+        "7 left b, in it: true",
+    ];
+    assert_eq!(seen.wait(expected.len()).await, expected);
 }

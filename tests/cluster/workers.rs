@@ -1,12 +1,13 @@
 //! Events that are handed to workers: processes that know the bus and nothing else.
 
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use actix_socketio::cluster::bus::{Bus, BusEvent, BusEvents, Publish};
 use actix_socketio::cluster::memory::{MemoryBus, MemoryHub};
 use actix_socketio::cluster::subject::Subjects;
 use actix_socketio::test::TestClient;
-use actix_socketio::{Socket, SocketIo, WorkerOptions};
+use actix_socketio::{Event, Socket, SocketIo, WorkerOptions};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -237,4 +238,37 @@ async fn the_nodes_are_listed_for_anybody() {
     names.sort_unstable();
     assert_eq!(names, [("n0", 0), ("n1", 1)]);
     assert!(members.iter().all(|member| member.reachable && member.since > 1_600_000_000_000));
+}
+
+#[actix_web::test]
+async fn events_of_a_pattern_go_to_workers_unless_they_have_a_handler() {
+    let hub = MemoryHub::default();
+    let (seen, io) = (Arc::new(Mutex::new(Vec::new())), builder(&hub, "n").build());
+    let listener = seen.clone();
+    io.of("/")
+        .on("order.local", async || "handled here")
+        .hand_matching_to_workers(|event| event.starts_with("order."), WorkerOptions::default())
+        .on_matching(
+            |event| event.starts_with("order."),
+            move |Event(event): Event| {
+                listener.lock().unwrap().push(event.to_string());
+                std::future::ready(())
+            },
+        )
+        .fallback(async || "nobody");
+    let (client, _) = client(&io).await;
+    let mut worker = Worker::new(&hub, "/", &["order.new", "order.local", "other"]);
+    let other: String = client.emit_with_ack("other", &1).await.unwrap();
+    assert_eq!(other, "nobody");
+    let local: String = client.emit_with_ack("order.local", &2).await.unwrap();
+    assert_eq!(local, "handled here");
+    let answered = async {
+        let task = worker.task().await;
+        assert_eq!((&task.body["event"], &task.body["data"]), (&json!("order.new"), &json!([3])));
+        worker.answer(&task, r#"{"data":["done"]}"#);
+    };
+    let (answer, ()) = tokio::join!(client.emit_with_ack::<String, _>("order.new", &3), answered);
+    assert_eq!(answer.unwrap(), "done");
+    assert!(worker.is_idle(), "nothing else was handed out");
+    assert_eq!(*seen.lock().unwrap(), ["order.new"], "whoever matches gets it");
 }
