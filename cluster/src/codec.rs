@@ -57,9 +57,9 @@ pub enum DecodeError {
     /// A number is too large, or written longer than it needs to be.
     #[error("a number is not written as it should be")]
     Number,
-    /// The sender's id is none.
-    #[error("the sender has no valid node id")]
-    Sender,
+    /// The id of a node, the sender's or another's, is none.
+    #[error("a node id is not valid")]
+    NodeId,
 }
 
 /// What came on a subject.
@@ -142,7 +142,7 @@ pub fn decode(bytes: &Bytes) -> Result<Decoded, DecodeError> {
         return Err(DecodeError::Version(version));
     }
     let kind = r.byte()?;
-    let from = NodeId::parse(&r.take(8)?).map_err(|_| DecodeError::Sender)?;
+    let from = read_node(&mut r)?;
     let epoch = Epoch(r.fixed_u64()?);
     let order = r.fixed_u64()?;
     if kind == kind::FRAGMENT {
@@ -407,6 +407,10 @@ fn write_response(w: &mut Writer, response: &Response) {
     }
 }
 
+fn read_node(r: &mut Reader<'_>) -> Result<NodeId, DecodeError> {
+    NodeId::parse(&r.take(8)?).map_err(|_| DecodeError::NodeId)
+}
+
 fn read_response(r: &mut Reader<'_>) -> Result<Response, DecodeError> {
     let id = r.number()?;
     let is_last = r.flag()?;
@@ -427,8 +431,7 @@ fn read_response(r: &mut Reader<'_>) -> Result<Response, DecodeError> {
         7 => Answer::Asked(r.list(1, Reader::text)?),
         8 => {
             let sockets = r.number()?;
-            let node = |r: &mut Reader<'_>| NodeId::parse(&r.take(8)?).map_err(|_| DecodeError::Sender);
-            Answer::Joined { sockets, missing: r.list(8, node)? }
+            Answer::Joined { sockets, missing: r.list(8, read_node)? }
         }
         value => return Err(DecodeError::Unknown { what: "answer", value }),
     };

@@ -168,7 +168,7 @@ fn what_is_no_message_is_refused_by_name() {
     assert_eq!(changed(0, 2), Err(DecodeError::Version(2)));
     assert_eq!(changed(0, b'{'), Err(DecodeError::Version(b'{')));
     assert_eq!(changed(1, 99), Err(DecodeError::Unknown { what: "message", value: 99 }));
-    assert_eq!(changed(2, b'.'), Err(DecodeError::Sender));
+    assert_eq!(changed(2, b'.'), Err(DecodeError::NodeId));
     assert_eq!(changed(31, 0xff), Err(DecodeError::Utf8));
     assert_eq!(changed(37, 0x7f), Err(DecodeError::Truncated), "more subjects than bytes");
     assert_eq!(decode(&Bytes::new()), Err(DecodeError::Truncated));
