@@ -35,7 +35,9 @@ pub(super) fn start(stream: NativeStream, read: Bytes, socket: EdgeSocket) {
         let Pump { stream, socket, end, .. } = pump;
         // Tells the owner, before the socket lingers.
         drop(socket);
-        if is_polite && let Some(end) = end {
+        if is_polite {
+            // None: the last words and the end came at once.
+            let end = end.unwrap_or_else(|| Box::pin(tokio::time::sleep(LINGER)));
             tokio::select! {
                 () = linger(stream) => {}
                 () = end => {}
@@ -72,8 +74,7 @@ impl Pump {
     /// Ready when the websocket is over: true if the client may still get what was written.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<bool> {
         // Also while the client takes nothing: the session may end.
-        self.socket.remember(context);
-        if self.socket.is_over() {
+        if self.socket.poll_over(context).is_ready() {
             self.is_deaf = true;
             let end = self.end.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
             if end.as_mut().poll(context).is_ready() {

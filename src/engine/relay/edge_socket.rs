@@ -37,17 +37,10 @@ impl EdgeSocket {
             FrameLimits { max_message: config.max_http_buffer_size, max_fragments: config.max_fragments };
         Self(Arc::new(Inner { stream, limits, said_goodbye: AtomicBool::new(false), watch }))
     }
-}
 
-impl EdgeSocket {
-    /// Whether the session has said its last, or cannot say anything any more.
-    pub(super) fn is_over(&self) -> bool {
-        self.0.stream.is_over()
-    }
-
-    /// Wakes this task when something happens.
-    pub(super) fn remember(&self, context: &Context<'_>) {
-        self.0.stream.remember(context);
+    /// Ready when the session has said its last, or cannot say anything any more.
+    pub(super) fn poll_over(&self, context: &Context<'_>) -> Poll<()> {
+        self.0.stream.poll_over(context)
     }
 }
 

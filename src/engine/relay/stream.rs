@@ -68,6 +68,12 @@ struct State {
     task: Option<Waker>,
 }
 
+impl State {
+    fn is_over(&self) -> bool {
+        self.is_ended || self.broken.is_some()
+    }
+}
+
 impl Stream {
     fn new(node: NodeId, id: u64, end: End, give_back: usize, (credit, allowance): (i64, i64)) -> Self {
         let state = State {
@@ -278,8 +284,14 @@ impl Handle {
 
     /// Whether nothing more will come than what waits already.
     pub(super) fn is_over(&self) -> bool {
-        let state = self.stream.lock();
-        state.is_ended || state.broken.is_some()
+        self.stream.lock().is_over()
+    }
+
+    /// Ready when nothing more will come than what waits already.
+    pub(super) fn poll_over(&self, context: &Context<'_>) -> Poll<()> {
+        let mut state = self.stream.lock();
+        state.task = Some(context.waker().clone());
+        if state.is_over() { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
