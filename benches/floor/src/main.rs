@@ -87,7 +87,9 @@ impl Server {
             let mut stream = match self.listener.accept() {
                 Ok((stream, _)) => stream,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(_) => continue,
+                // it was gone before it was accepted
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+                Err(error) => return Err(error),
             };
             stream.set_nodelay(true)?;
             let id = self.free.pop().unwrap_or(self.connections.len());
@@ -208,7 +210,7 @@ impl Server {
         }
         if connection.unwritten.is_empty() {
             match connection.stream.write(frame) {
-                Ok(length) if length == frame.len() => return,
+                Ok(length) if length == frame.len() => {}
                 Ok(length) => connection.unwritten.extend_from_slice(&frame[length..]),
                 Err(_) => connection.unwritten.extend_from_slice(frame),
             }

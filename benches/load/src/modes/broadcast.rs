@@ -4,7 +4,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::{OK, ROOM};
+use super::room;
 use crate::driver::Driver;
 use crate::latency::Latency;
 use crate::meter::Meter;
@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a second copy is waited for.
 const AFTERMATH: Duration = Duration::from_millis(100);
 /// The end of a payload, after its number: 64 characters of text.
-const TEXT: &[u8] = b",\"text\":\"the quick brown fox jumps over the lazy dog and then sleeps well.\"}]";
+const TEXT: &[u8] = b",\"text\":\"the quick brown fox jumps over the lazy dog and then sleeps well.\"}";
 
 struct Broadcast {
     joined: usize,
@@ -39,23 +39,23 @@ impl Broadcast {
     fn send(&mut self, out: &mut Outgoing, when: Instant) {
         let number = self.deliveries.begin().to_string();
         self.sent.push(when);
-        let room = ROOM.as_bytes();
-        session::send(out, SENDER, &[b"42[\"bcast\",\"", room, b"\",{\"n\":", number.as_bytes(), TEXT]);
+        room::broadcast(out, SENDER, [b"{\"n\":", number.as_bytes(), TEXT]);
     }
 }
 
 impl Application for Broadcast {
     fn connected(&mut self, out: &mut Outgoing, id: usize) -> io::Result<()> {
-        session::send(out, id, &[b"420[\"join\",\"", ROOM.as_bytes(), b"\"]"]);
+        room::join(out, id);
         Ok(())
     }
 
     fn packet(&mut self, out: &mut Outgoing, id: usize, packet: &[u8]) -> io::Result<()> {
-        if let Some((_, answer)) = session::ack(packet) {
-            self.joined += usize::from(answer == OK);
+        if let Some((_, is_done)) = room::done(packet) {
+            self.joined += usize::from(is_done);
             return Ok(());
         }
         let Some(rest) = packet.strip_prefix(b"2[\"msg\",{\"n\":") else { return Ok(()) };
+        let rest = rest.strip_suffix(b"]").unwrap_or_default();
         let (number, digits) = session::number(rest);
         let number = usize::try_from(number).unwrap_or(usize::MAX);
         if &rest[digits..] != TEXT {

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::{OK, ROOM};
+use super::room::{self, JOINING, LEAVING};
 use crate::driver::Driver;
 use crate::latency::Latency;
 use crate::meter::Meter;
@@ -14,8 +14,6 @@ use crate::session::{self, Application};
 
 /// How long the last cycles may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-const JOINING: u64 = 0;
-const LEAVING: u64 = 1;
 
 #[derive(Default)]
 struct Churn {
@@ -33,17 +31,15 @@ impl Application for Churn {
             self.clients.resize(id + 1, (None, false));
         }
         self.clients[id] = (Some(Instant::now()), false);
-        session::send(out, id, &[b"420[\"join\",\"", ROOM.as_bytes(), b"\"]"]);
+        room::join(out, id);
         Ok(())
     }
 
     fn packet(&mut self, out: &mut Outgoing, id: usize, packet: &[u8]) -> io::Result<()> {
-        let Some((number, answer)) = session::ack(packet) else { return Ok(()) };
-        if answer != OK {
-            self.wrong += 1;
-        }
+        let Some((number, is_done)) = room::done(packet) else { return Ok(()) };
+        self.wrong += u64::from(!is_done);
         match number {
-            JOINING => session::send(out, id, &[b"421[\"leave\",\"", ROOM.as_bytes(), b"\"]"]),
+            JOINING => room::leave(out, id),
             LEAVING => {
                 self.clients[id].1 = true;
                 session::disconnect(out, id);

@@ -3,19 +3,17 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::{OK, ROOM};
+use super::room::{self, JOINING, LEAVING};
 use crate::driver::Driver;
 use crate::latency::Latency;
 use crate::meter::Meter;
 use crate::options::Options;
 use crate::reactor::Outgoing;
 use crate::report::Report;
-use crate::session::{self, Application};
+use crate::session::Application;
 
 /// How long the last answers may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-const JOINING: u64 = 0;
-const LEAVING: u64 = 1;
 
 #[derive(Default)]
 struct Join {
@@ -38,26 +36,24 @@ impl Join {
         self.next += 1;
         self.since[id] = Some(Instant::now());
         self.on_their_way += 1;
-        session::send(out, id, &[b"421[\"leave\",\"", ROOM.as_bytes(), b"\"]"]);
+        room::leave(out, id);
     }
 }
 
 impl Application for Join {
     fn connected(&mut self, out: &mut Outgoing, id: usize) -> io::Result<()> {
-        session::send(out, id, &[b"420[\"join\",\"", ROOM.as_bytes(), b"\"]"]);
+        room::join(out, id);
         Ok(())
     }
 
     fn packet(&mut self, out: &mut Outgoing, id: usize, packet: &[u8]) -> io::Result<()> {
-        let Some((number, answer)) = session::ack(packet) else { return Ok(()) };
-        if answer != OK {
-            self.wrong += 1;
-        }
+        let Some((number, is_done)) = room::done(packet) else { return Ok(()) };
+        self.wrong += u64::from(!is_done);
         match (number, self.since[id].take()) {
             (JOINING, None) => self.joined += 1,
             (LEAVING, since @ Some(_)) => {
                 self.since[id] = since;
-                session::send(out, id, &[b"420[\"join\",\"", ROOM.as_bytes(), b"\"]"]);
+                room::join(out, id);
             }
             (JOINING, Some(since)) => {
                 self.operations += 1;

@@ -7,17 +7,13 @@ mod idle;
 mod join;
 mod nats;
 mod polling;
+mod room;
 mod start;
 
 use std::io;
 
 use crate::options::Options;
 use crate::report::Report;
-
-/// The room of all modes.
-const ROOM: &str = "lab";
-/// The acknowledgement of a join or a leave.
-const OK: &[u8] = b"[\"ok\"]";
 
 /// Runs the mode that was asked for.
 pub(crate) fn run(options: &Options) -> io::Result<Report> {
