@@ -11,7 +11,7 @@ use actix_socketio::{Event, Socket, SocketIo, WorkerOptions};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::{builder, client, ms};
+use crate::{LONG, builder, client, ms};
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -40,7 +40,8 @@ impl Worker {
 
     async fn task(&mut self) -> Task {
         loop {
-            if let BusEvent::Message(received) = self.events.recv().await.unwrap() {
+            let event = tokio::time::timeout(LONG, self.events.recv()).await.expect("nothing comes");
+            if let BusEvent::Message(received) = event.unwrap() {
                 let body = serde_json::from_slice(&received.body).unwrap();
                 return Task { reply: received.reply, body };
             }
