@@ -7,6 +7,9 @@ mod command_line;
 mod demo;
 mod nats;
 mod origin;
+// Asked by what lets clients act by themselves.
+#[allow(dead_code)]
+mod permissions;
 
 use std::io;
 use std::net::SocketAddr;
