@@ -10,10 +10,13 @@ use actix_socketio::cluster::Emitter;
 use actix_socketio::cluster::emitter::{ConfirmError, Confirmed};
 use actix_socketio::cluster::external::{Member, Receipt, Reply};
 use actix_socketio::cluster::nats::ConnectError;
+use actix_socketio::cluster::subject::SubjectsError;
 use clap::{Args, Subcommand};
 use serde_json::value::RawValue;
 
-use super::nats::{NatsArgs, NatsArgsError};
+use super::command_line::ConfigFile;
+use super::config::{self, Problems, SecretError};
+use super::nats::NatsArgs;
 
 /// Some nodes did not say that they did it.
 const NOT_CONFIRMED: u8 = 3;
@@ -21,8 +24,14 @@ const NOT_CONFIRMED: u8 = 3;
 /// Why nothing was done, as far as is known.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AskError {
+    #[error("no NATS server: --nats or SOCKETIO_NATS names it")]
+    NoServer,
     #[error(transparent)]
-    Nats(#[from] NatsArgsError),
+    Config(#[from] Problems),
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error("cluster.prefix: {0}")]
+    Prefix(#[from] SubjectsError),
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error("{}: {source}", .file.display())]
@@ -120,6 +129,8 @@ pub(super) enum Ask {
 #[derive(Args, Debug)]
 pub(super) struct Via {
     #[command(flatten)]
+    file: ConfigFile,
+    #[command(flatten)]
     nats: NatsArgs,
     /// What answers to this process begin with, where NATS permits nothing else
     #[arg(
@@ -155,8 +166,12 @@ fn json(text: &str) -> Result<Box<RawValue>, String> {
 
 impl Via {
     async fn connect(&self) -> Result<Emitter, AskError> {
-        let options = self.nats.options("actix-socketio".to_owned())?.inbox_prefix(&*self.nats_inbox);
-        Ok(Emitter::connect_under(options, self.nats.subjects()?).await?)
+        let config = config::load(self.file.path().as_deref(), &self.nats.flags())?.config;
+        if !config.nats.is_given() {
+            return Err(AskError::NoServer);
+        }
+        let options = config.nats.options("actix-socketio".to_owned())?.inbox_prefix(&*self.nats_inbox);
+        Ok(Emitter::connect_under(options, config.cluster.subjects()?).await?)
     }
 
     fn confirmed(&self, emitter: &Emitter) -> Confirmed {

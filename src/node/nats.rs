@@ -2,136 +2,76 @@
 
 use std::path::PathBuf;
 
-use actix_socketio::cluster::subject::{Subjects, SubjectsError};
-use actix_socketio::cluster::{Credentials, NatsOptions, Secret};
 use clap::Args;
+use toml::{Table, Value};
+
+use super::config::Flag;
 
 /// Where the inboxes of nodes are, so that others need not be permitted to read them: see PROTOCOL.md.
 pub(super) const NODE_INBOX: &str = "_INBOX_node";
-
-/// What is wrong with the options.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum NatsArgsError {
-    #[error("no NATS server: --nats or SOCKETIO_NATS names it")]
-    NoServer,
-    #[error("more than one login for NATS: {0}")]
-    Logins(String),
-    #[error("--nats-user without a password: --nats-password-file or SOCKETIO_NATS_PASSWORD has it")]
-    NoPassword,
-    #[error("--prefix: {0}")]
-    Prefix(#[from] SubjectsError),
-}
 
 /// Secrets come from files or from the environment: everybody on a machine can read command lines.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "NATS")]
 pub(super) struct NatsArgs {
     /// A NATS server, such as nats://127.0.0.1:4222 or tls://...; several with commas, or the option again
-    #[arg(long = "nats", id = "nats", env = "SOCKETIO_NATS", value_name = "URL", value_delimiter = ',')]
-    pub(super) servers: Vec<String>,
-    /// The first part of every subject; the same in the whole cluster
-    #[arg(long, env = "SOCKETIO_PREFIX", default_value = "sio")]
-    pub(super) prefix: String,
-    /// Log in with a credentials file (a JWT and its seed)
-    #[arg(long = "nats-creds", env = "SOCKETIO_NATS_CREDS", value_name = "FILE", requires = "nats")]
+    /// [env: SOCKETIO_NATS]
+    #[arg(long = "nats", value_name = "URL", value_delimiter = ',')]
+    servers: Vec<String>,
+    /// The first part of every subject; the same in the whole cluster [env: SOCKETIO_PREFIX] [default: sio]
+    #[arg(long)]
+    prefix: Option<String>,
+    /// Log in with a credentials file (a JWT and its seed) [env: SOCKETIO_NATS_CREDS]
+    #[arg(long = "nats-creds", value_name = "FILE")]
     creds: Option<PathBuf>,
-    /// Log in with the seed of an nkey
-    #[arg(long = "nats-nkey", env = "SOCKETIO_NATS_NKEY", value_name = "FILE", requires = "nats")]
+    /// Log in with the seed of an nkey [env: SOCKETIO_NATS_NKEY]
+    #[arg(long = "nats-nkey", value_name = "FILE")]
     nkey: Option<PathBuf>,
-    /// Log in with a token [env: SOCKETIO_NATS_TOKEN has the token itself]
-    #[arg(
-        long = "nats-token-file",
-        env = "SOCKETIO_NATS_TOKEN_FILE",
-        value_name = "FILE",
-        requires = "nats"
-    )]
+    /// Log in with a token [env: SOCKETIO_NATS_TOKEN_FILE; SOCKETIO_NATS_TOKEN has the token itself]
+    #[arg(long = "nats-token-file", value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Log in as this user
-    #[arg(long = "nats-user", env = "SOCKETIO_NATS_USER", value_name = "NAME", requires = "nats")]
+    /// Log in as this user [env: SOCKETIO_NATS_USER]
+    #[arg(long = "nats-user", value_name = "NAME")]
     user: Option<String>,
-    /// The user's password [env: SOCKETIO_NATS_PASSWORD has the password itself]
-    #[arg(
-        long = "nats-password-file",
-        id = "password_file",
-        env = "SOCKETIO_NATS_PASSWORD_FILE",
-        value_name = "FILE",
-        requires = "user"
-    )]
+    /// The user's password [env: SOCKETIO_NATS_PASSWORD_FILE; SOCKETIO_NATS_PASSWORD has the password itself]
+    #[arg(long = "nats-password-file", value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// Certificates (PEM) that the server's may be signed by, instead of the system's
-    #[arg(long = "nats-ca", env = "SOCKETIO_NATS_CA", value_name = "FILE", requires = "nats")]
+    /// Certificates (PEM) that the server's may be signed by, instead of the system's [env: SOCKETIO_NATS_CA]
+    #[arg(long = "nats-ca", value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// The certificate (PEM) to show to the server
-    #[arg(
-        long = "nats-cert",
-        id = "cert",
-        env = "SOCKETIO_NATS_CERT",
-        value_name = "FILE",
-        requires = "key"
-    )]
+    /// The certificate (PEM) to show to the server [env: SOCKETIO_NATS_CERT]
+    #[arg(long = "nats-cert", value_name = "FILE")]
     cert: Option<PathBuf>,
-    /// The key (PEM) of that certificate
-    #[arg(long = "nats-key", id = "key", env = "SOCKETIO_NATS_KEY", value_name = "FILE", requires = "cert")]
+    /// The key (PEM) of that certificate [env: SOCKETIO_NATS_KEY]
+    #[arg(long = "nats-key", value_name = "FILE")]
     key: Option<PathBuf>,
 }
 
 impl NatsArgs {
-    /// Whether a server is named. An empty variable of the environment names none.
-    pub(super) fn is_given(&self) -> bool {
-        self.servers.iter().any(|server| !server.trim().is_empty())
-    }
-
-    /// The tree of subjects under the prefix.
-    pub(super) fn subjects(&self) -> Result<Subjects, NatsArgsError> {
-        Ok(Subjects::new(&self.prefix, Subjects::default().buckets())?)
-    }
-
-    /// How to connect. `name` is what the NATS server calls the connection.
-    pub(super) fn options(&self, name: String) -> Result<NatsOptions, NatsArgsError> {
-        self.options_with(name, |variable| std::env::var(variable).ok().filter(|value| !value.is_empty()))
-    }
-
-    fn options_with(
-        &self,
-        name: String,
-        variable: impl Fn(&str) -> Option<String>,
-    ) -> Result<NatsOptions, NatsArgsError> {
-        if !self.is_given() {
-            return Err(NatsArgsError::NoServer);
-        }
-        let mut options = NatsOptions::new(self.servers.clone());
-        options.name = name;
-        options.credentials = self.credentials(variable)?;
-        options.root_certificates.extend(self.ca.clone());
-        options.client_certificate = self.cert.clone().zip(self.key.clone());
-        Ok(options)
-    }
-
-    fn credentials(&self, variable: impl Fn(&str) -> Option<String>) -> Result<Credentials, NatsArgsError> {
-        let secret = |file: &Option<PathBuf>, name: &str| match file {
-            Some(file) => Some(Secret::file(file)),
-            None => variable(name).map(Secret::from),
+    /// What the flags say, over the environment and the file.
+    pub(super) fn flags(&self) -> Vec<Flag> {
+        let mut flags = Vec::new();
+        let mut add = |name, path, value: Option<Value>| {
+            flags.extend(value.map(|value| Flag { name, path, value }));
         };
-        let mut logins = Vec::new();
-        if let Some(file) = &self.creds {
-            logins.push(("--nats-creds", Credentials::Jwt(Secret::file(file))));
-        }
-        if let Some(file) = &self.nkey {
-            logins.push(("--nats-nkey", Credentials::NKey(Secret::file(file))));
-        }
-        if let Some(token) = secret(&self.token_file, "SOCKETIO_NATS_TOKEN") {
-            logins.push(("a token", Credentials::Token(token)));
-        }
-        if let Some(user) = &self.user {
-            let password = secret(&self.password_file, "SOCKETIO_NATS_PASSWORD");
-            let password = password.ok_or(NatsArgsError::NoPassword)?;
-            logins.push(("--nats-user", Credentials::UserAndPassword(user.clone(), password)));
-        }
-        if logins.len() > 1 {
-            let names: Vec<_> = logins.iter().map(|(name, _)| *name).collect();
-            return Err(NatsArgsError::Logins(names.join(", ")));
-        }
-        Ok(logins.pop().map_or(Credentials::None, |(_, credentials)| credentials))
+        let file = |file: &Option<PathBuf>| Some(Value::String(file.as_ref()?.display().to_string()));
+        let secret = |path: &Option<PathBuf>| {
+            let place = Table::from_iter([("file".to_owned(), file(path)?)]);
+            Some(Value::Table(place))
+        };
+        let servers: Vec<_> = self.servers.iter().cloned().map(Value::String).collect();
+        let servers = Some(servers).filter(|servers| !servers.is_empty()).map(Value::Array);
+        add("--nats", ["nats", "servers"], servers);
+        add("--prefix", ["cluster", "prefix"], self.prefix.clone().map(Value::String));
+        add("--nats-creds", ["nats", "creds"], file(&self.creds));
+        add("--nats-nkey", ["nats", "nkey"], file(&self.nkey));
+        add("--nats-token-file", ["nats", "token"], secret(&self.token_file));
+        add("--nats-user", ["nats", "user"], self.user.clone().map(Value::String));
+        add("--nats-password-file", ["nats", "password"], secret(&self.password_file));
+        add("--nats-ca", ["nats", "ca"], file(&self.ca));
+        add("--nats-cert", ["nats", "cert"], file(&self.cert));
+        add("--nats-key", ["nats", "key"], file(&self.key));
+        flags
     }
 }
 
@@ -147,49 +87,31 @@ mod tests {
         nats: NatsArgs,
     }
 
-    fn parse(words: &str) -> Result<NatsArgs, clap::Error> {
+    fn flags(words: &str) -> Vec<String> {
         let words = std::iter::once("x").chain(words.split_whitespace());
-        Line::try_parse_from(words).map(|line| line.nats)
-    }
-
-    fn options(words: &str, token: Option<&str>) -> Result<NatsOptions, NatsArgsError> {
-        let line = parse(words).expect("options");
-        line.options_with("n".to_owned(), |variable| {
-            (variable == "SOCKETIO_NATS_TOKEN").then_some(token?.to_owned())
-        })
+        let flags = Line::parse_from(words).nats.flags();
+        flags.into_iter().map(|flag| format!("{}.{} = {}", flag.path[0], flag.path[1], flag.value)).collect()
     }
 
     #[test]
     fn servers_are_repeated_or_separated() {
-        let options = options("--nats nats://a,nats://b --nats c", None).expect("valid");
-        assert_eq!(options.servers, ["nats://a", "nats://b", "c"]);
-        assert_eq!(options.credentials, Credentials::None);
-    }
-
-    #[test]
-    fn there_is_one_login() {
-        let of = |words: &str, token| options(words, token).expect("valid").credentials;
-        assert_eq!(of("--nats a --nats-creds f", None), Credentials::Jwt(Secret::file("f")));
-        assert_eq!(of("--nats a --nats-nkey f", None), Credentials::NKey(Secret::file("f")));
-        assert_eq!(of("--nats a --nats-token-file f", Some("t")), Credentials::Token(Secret::file("f")));
-        assert_eq!(of("--nats a", Some("t")), Credentials::Token("t".into()));
         assert_eq!(
-            of("--nats a --nats-user u --nats-password-file f", None),
-            Credentials::UserAndPassword("u".to_owned(), Secret::file("f"))
+            flags("--nats nats://a,nats://b --nats c --prefix p"),
+            [r#"nats.servers = ["nats://a", "nats://b", "c"]"#, r#"cluster.prefix = "p""#]
         );
-        assert!(matches!(options("--nats a --nats-user u", None), Err(NatsArgsError::NoPassword)));
-        assert!(matches!(options("--nats a --nats-nkey f", Some("t")), Err(NatsArgsError::Logins(_))));
-        assert!(matches!(options("", Some("t")), Err(NatsArgsError::NoServer)));
+        assert!(flags("").is_empty());
     }
 
     #[test]
-    fn what_is_without_effect_is_refused() {
-        for bad in ["--nats-creds f", "--nats a --nats-cert f", "--nats a --nats-password-file f"] {
-            assert!(parse(bad).is_err(), "{bad}");
-        }
-        assert!(parse("--prefix a.*").expect("a text").subjects().is_err());
-        let options = options("--nats a --nats-ca c --nats-cert d --nats-key e", None).expect("valid");
-        assert_eq!(options.root_certificates, [PathBuf::from("c")]);
-        assert_eq!(options.client_certificate, Some(("d".into(), "e".into())));
+    fn secrets_stay_where_they_are() {
+        assert_eq!(
+            flags("--nats-token-file t --nats-user u --nats-password-file p --nats-key k"),
+            [
+                r#"nats.token = { file = "t" }"#,
+                r#"nats.user = "u""#,
+                r#"nats.password = { file = "p" }"#,
+                r#"nats.key = "k""#
+            ]
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Which web pages may talk to a node that nobody configured.
+//! Which web pages may talk to a node: those of `[cors]`, or, when it names none, those that are near.
 //!
 //! Browsers let any page open a websocket to any server, 127.0.0.1 included, and tell the server only by the header
 //! `Origin`. Without it (other programs than browsers) there is nothing to refuse.
@@ -12,24 +12,71 @@ use actix_web::HttpRequest;
 use actix_web::http::Uri;
 use actix_web::http::header::{HOST, ORIGIN};
 
-/// Pages that were loaded from this machine, on any port: an application under development may use the node.
-pub(super) fn only_this_machine() -> SocketIoBuilder {
-    let origins = Origins::Predicate(Arc::new(is_this_machine));
-    SocketIoBuilder::default()
-        .cors(CorsConfig { origins, ..CorsConfig::default() })
-        .allow_request(|request| async move { check(&request, |origin, _| is_this_machine(origin)) })
+use super::config::Cors;
+
+/// A server that these pages may use. `is_local`: only this machine can reach it.
+pub(super) fn builder(cors: &Cors, is_local: bool) -> SocketIoBuilder {
+    let builder = SocketIoBuilder::default();
+    let options = |origins| CorsConfig {
+        origins,
+        credentials: cors.credentials,
+        allowed_headers: cors.allowed_headers.clone(),
+        max_age: cors.max_age.map(Into::into),
+    };
+    if cors.is_any() {
+        return builder.cors(options(Origins::Wildcard));
+    }
+    let allowed = Arc::new(Allowed::new(cors, is_local));
+    // What the server itself has served needs no CORS headers.
+    let builder = match &*allowed {
+        Allowed::These(origins) => builder.cors(options(Origins::List(origins.clone()))),
+        Allowed::ThisMachine => builder.cors(options(Origins::Predicate(Arc::new(is_this_machine)))),
+        Allowed::OwnPages => builder,
+    };
+    builder.allow_request(move |request| {
+        let verdict = check(&request, &allowed);
+        async move { verdict }
+    })
 }
 
-/// Pages that this very server has served.
-pub(super) fn only_own_pages() -> SocketIoBuilder {
-    SocketIoBuilder::default().allow_request(|request| async move { check(&request, is_own_page) })
+/// The pages that may talk to a node.
+#[derive(Debug)]
+enum Allowed {
+    /// Of these origins.
+    These(Vec<String>),
+    /// Loaded from this machine, on any port: an application under development may use the node.
+    ThisMachine,
+    /// That this very server has served.
+    OwnPages,
 }
 
-fn check(request: &HttpRequest, is_allowed: impl Fn(&str, &str) -> bool) -> Result<(), String> {
+impl Allowed {
+    fn new(cors: &Cors, is_local: bool) -> Self {
+        if !cors.origins.is_empty() {
+            Self::These(cors.origins.clone())
+        } else if is_local {
+            Self::ThisMachine
+        } else {
+            Self::OwnPages
+        }
+    }
+
+    fn allows(&self, origin: &str, host: &str) -> bool {
+        match self {
+            Self::These(origins) => {
+                origins.iter().any(|allowed| allowed == origin) || is_own_page(origin, host)
+            }
+            Self::ThisMachine => is_this_machine(origin),
+            Self::OwnPages => is_own_page(origin, host),
+        }
+    }
+}
+
+fn check(request: &HttpRequest, allowed: &Allowed) -> Result<(), String> {
     let Some(origin) = request.headers().get(ORIGIN) else { return Ok(()) };
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     match origin.to_str() {
-        Ok(origin) if is_allowed(origin, host) => Ok(()),
+        Ok(origin) if allowed.allows(origin, host) => Ok(()),
         _ => Err("origin not allowed".to_owned()),
     }
 }
@@ -64,6 +111,19 @@ mod tests {
             "http://127.0.0.1.example.com:3000",
         ] {
             assert!(!is_this_machine(origin), "{origin}");
+        }
+    }
+
+    #[test]
+    fn pages_that_are_listed_are_allowed_and_no_others() {
+        let cors = Cors { origins: vec!["https://a.example".to_owned()], ..Cors::default() };
+        let allowed = Allowed::new(&cors, true);
+        assert!(allowed.allows("https://a.example", "node:3000"));
+        assert!(allowed.allows("https://node:3000", "node:3000"));
+        for origin in
+            ["https://b.example", "http://a.example", "https://a.example.evil", "http://localhost", "null"]
+        {
+            assert!(!allowed.allows(origin, "node:3000"), "{origin}");
         }
     }
 

@@ -1,0 +1,177 @@
+//! A node: what it is made of, from its configuration until it is told to stop.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use actix_socketio::cluster::NatsBus;
+use actix_socketio::cluster::nats::ConnectError;
+use actix_socketio::{SocketIo, SocketIoBuilder, WorkerOptions};
+use actix_web::App;
+
+use super::config::{Config, Loaded, SecretError};
+use super::demo::{self, Demo};
+use super::nats::NODE_INBOX;
+use super::origin;
+
+/// Where the browser client is looked for when nobody says: an application's npm install, or that of the tests.
+const CLIENT_FOLDERS: [&str; 2] =
+    ["node_modules/socket.io-client", "tests/clients/js/node_modules/socket.io-client"];
+/// A stopping node closes its sessions first; HTTP connections that are merely kept open are not worth waiting for.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
+/// A node in which nothing but this is configured has the demo.
+const DEMO_SECTIONS: [&str; 5] = ["server", "nats", "cluster", "workers", "log"];
+
+/// Why a node ends before it is told to.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ServeError {
+    #[error("cannot listen on {address}: {source}{}", hint(.source))]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("server.client_dir: {} has no socket.io.min.js, nor has its folder dist", .0.display())]
+    ClientFolder(PathBuf),
+    #[error(transparent)]
+    Config(#[from] actix_socketio::config::ConfigError),
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => " (is another node running? --port chooses another port, 0 any free one)",
+        io::ErrorKind::PermissionDenied => " (ports below 1024 need privileges)",
+        _ => "",
+    }
+}
+
+/// Serves until it is told to stop.
+pub(super) async fn serve(Loaded { config, sources }: Loaded) -> Result<ExitCode, ServeError> {
+    let address = SocketAddr::new(config.server.host, config.server.port);
+    let client_folder = client_folder(config.server.client_dir.clone())?;
+    let is_local = address.ip().is_loopback();
+    let has_demo = config.server.demo.unwrap_or(is_local && sources.is_bare(&DEMO_SECTIONS));
+    let demo = has_demo.then(|| Demo::new(client_folder.is_some(), is_local));
+
+    let mut builder = origin::builder(&config.cors, is_local).adjust(|protocol, engine| {
+        config.protocol.apply(protocol);
+        config.engine.apply(engine);
+        engine.cookie = config.cookie.to_library();
+    });
+    if let Some(folder) = &client_folder {
+        builder = builder.client_files(folder);
+    }
+    let is_clustered = config.nats.is_given();
+    if is_clustered {
+        builder = join_cluster(builder, &config).await?;
+    }
+    let io = builder.try_build()?;
+    if let Some(demo) = &demo {
+        io.of("/").on("echo", demo::echo);
+        demo.register(&io);
+    }
+    for event in &config.workers.events {
+        let options = WorkerOptions::default().timeout(config.workers.timeout.into());
+        io.of(&event.namespace).hand_to_workers(&event.event, options);
+    }
+
+    // Before the port is open: whoever is let in finds everybody.
+    if is_clustered && !io.cluster_ready(config.cluster.start_timeout.into()).await {
+        tracing::warn!("NATS is not there: this node is alone until it is");
+    }
+
+    let mounted = io.clone();
+    let pages = demo.clone();
+    let mut server = io
+        .server(move || {
+            App::new().configure(|config| mounted.configure(config)).configure(|config| {
+                if let Some(pages) = &pages {
+                    pages.configure(config);
+                }
+            })
+        })
+        .shutdown_timeout(SHUTDOWN_TIMEOUT)
+        .bind(address)
+        .map_err(|source| ServeError::Listen { address, source })?;
+    if let Some(workers) = config.server.workers {
+        server = server.workers(workers.get());
+    }
+    let address = server.addresses().first().copied().unwrap_or(address);
+    actix_web::rt::spawn(end_at_second_signal());
+    introduce(&io, address, demo.is_some(), is_clustered, client_folder.as_deref());
+    server.run().await?;
+    println!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes the node one of a cluster.
+async fn join_cluster(builder: SocketIoBuilder, config: &Config) -> Result<SocketIoBuilder, ServeError> {
+    let connection = config.nats.options(format!("actix-socketio {}", config.cluster.name()))?;
+    let bus = NatsBus::connect(connection.wait_for_server(true).inbox_prefix(NODE_INBOX)).await?;
+    Ok(builder.bus(bus).cluster(|cluster| config.cluster.apply(cluster)))
+}
+
+/// The first Ctrl-C closes the sessions; whoever presses it again does not want to wait for that.
+async fn end_at_second_signal() {
+    for _ in 0..2 {
+        if tokio::signal::ctrl_c().await.is_err() {
+            return;
+        }
+    }
+    eprintln!("error: interrupted before all sessions were closed");
+    std::process::exit(130);
+}
+
+/// Says what is served where.
+fn introduce(
+    io: &SocketIo,
+    address: SocketAddr,
+    has_demo: bool,
+    is_clustered: bool,
+    client_folder: Option<&Path>,
+) {
+    let url = format!("http://{address}");
+    let path = &io.engine().config().path;
+    println!("actix-socketio {}\n", env!("CARGO_PKG_VERSION"));
+    if has_demo {
+        println!("  demo page   {url}/");
+    } else {
+        println!("  demo page   off: configured, or not on loopback (--demo serves it all the same)");
+    }
+    println!("  clients     {url}   (path {path})");
+    if is_clustered {
+        let nodes = io.nodes();
+        println!("  cluster     {} nodes, this one is {} ({})", nodes.len(), nodes[0].name, nodes[0].id);
+    }
+    match client_folder {
+        Some(folder) => {
+            println!("  bundles     {url}{path}socket.io.min.js   (from {})", folder.display())
+        }
+        None => println!(
+            "  bundles     none: no npm package socket.io-client here (--client-dir names its folder)"
+        ),
+    }
+    println!();
+    println!("  import {{ io }} from \"socket.io-client\";   // npm install socket.io-client");
+    println!("  const socket = io(\"{url}\");");
+    if has_demo {
+        println!("  socket.emit(\"echo\", \"hello\", (answer) => console.log(answer));");
+    }
+    println!();
+    println!("listening on {url}, Ctrl-C stops");
+}
+
+/// The folder of the npm package whose bundles are served: the one that was asked for, or one that is there.
+fn client_folder(asked: Option<PathBuf>) -> Result<Option<PathBuf>, ServeError> {
+    let has_client =
+        |folder: &Path| ["", "dist"].iter().any(|sub| folder.join(sub).join("socket.io.min.js").is_file());
+    match asked {
+        Some(folder) if has_client(&folder) => Ok(Some(folder)),
+        Some(folder) => Err(ServeError::ClientFolder(folder)),
+        None => Ok(CLIENT_FOLDERS.iter().map(PathBuf::from).find(|folder| has_client(folder))),
+    }
+}
