@@ -6,12 +6,15 @@ mod ask;
 mod command_line;
 mod config;
 mod demo;
+mod namespaces;
 mod nats;
 mod origin;
-// Asked by what lets clients act by themselves.
+// Claims come with authentication.
 #[allow(dead_code)]
 mod permissions;
+mod presence;
 mod serve;
+mod webhooks;
 
 use std::io;
 use std::path::Path;

@@ -4,23 +4,30 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_socketio::cluster::NatsBus;
 use actix_socketio::cluster::nats::ConnectError;
+use actix_socketio::error::NamespaceError;
 use actix_socketio::{SocketIo, SocketIoBuilder, WorkerOptions};
 use actix_web::App;
 
 use super::config::{Config, Loaded, SecretError};
 use super::demo::{self, Demo};
+use super::namespaces::{self, Gate};
 use super::nats::NODE_INBOX;
 use super::origin;
+use super::permissions::{PatternError, Permissions};
+use super::webhooks::Webhooks;
 
 /// Where the browser client is looked for when nobody says: an application's npm install, or that of the tests.
 const CLIENT_FOLDERS: [&str; 2] =
     ["node_modules/socket.io-client", "tests/clients/js/node_modules/socket.io-client"];
 /// A stopping node closes its sessions first; HTTP connections that are merely kept open are not worth waiting for.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a stopping node waits for its webhooks.
+const WEBHOOKS_DEADLINE: Duration = Duration::from_secs(5);
 /// A node in which nothing but this is configured has the demo.
 const DEMO_SECTIONS: [&str; 5] = ["server", "nats", "cluster", "workers", "log"];
 
@@ -35,6 +42,10 @@ pub(super) enum ServeError {
     Config(#[from] actix_socketio::config::ConfigError),
     #[error(transparent)]
     Secret(#[from] SecretError),
+    #[error("permissions: {0}")]
+    Permissions(#[from] PatternError),
+    #[error("namespaces: {0}")]
+    Namespaces(#[from] NamespaceError),
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error(transparent)]
@@ -79,6 +90,10 @@ pub(super) async fn serve(Loaded { config, sources }: Loaded) -> Result<ExitCode
         io.of(&event.namespace).hand_to_workers(&event.event, options);
     }
 
+    let gate: Arc<dyn Gate> = Arc::new(Permissions::new(&config.permissions)?);
+    let webhooks = Webhooks::start(&io, &config.webhooks)?;
+    namespaces::declare(&io, &config.namespaces, &gate, &webhooks, config.workers.timeout.into())?;
+
     // Before the port is open: whoever is let in finds everybody.
     if is_clustered && !io.cluster_ready(config.cluster.start_timeout.into()).await {
         tracing::warn!("NATS is not there: this node is alone until it is");
@@ -104,6 +119,7 @@ pub(super) async fn serve(Loaded { config, sources }: Loaded) -> Result<ExitCode
     actix_web::rt::spawn(end_at_second_signal());
     introduce(&io, address, demo.is_some(), is_clustered, client_folder.as_deref());
     server.run().await?;
+    webhooks.finish(WEBHOOKS_DEADLINE).await;
     println!("stopped");
     Ok(ExitCode::SUCCESS)
 }

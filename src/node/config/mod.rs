@@ -54,6 +54,9 @@ pub(crate) use self::secret::SecretError;
 pub(crate) use self::server::{Server, parse_host};
 pub(crate) use self::sources::{Flag, Sources};
 pub(crate) use self::workers::Workers;
+use super::namespaces::{self, Namespaces};
+use super::permissions::PermissionOptions;
+use super::webhooks::WebhookOptions;
 
 /// More than that is not looked for.
 const MOST_PROBLEMS: usize = 50;
@@ -72,6 +75,13 @@ pub(crate) struct Config {
     pub(crate) nats: Nats,
     pub(crate) cluster: Cluster,
     pub(crate) workers: Workers,
+    /// What clients get without code, by the names of namespaces or patterns of them, such as "/team-{team}" (docs/clients-without-code.md).
+    #[schemars(extend("x-key" = "/chat"))]
+    pub(in crate::node) namespaces: Namespaces,
+    /// What clients may do by themselves.
+    pub(in crate::node) permissions: Vec<PermissionOptions>,
+    /// HTTP servers that are told what happens.
+    pub(in crate::node) webhooks: Vec<WebhookOptions>,
     pub(crate) log: Log,
 }
 
@@ -148,6 +158,10 @@ impl Config {
         self.nats.check(&mut Findings::new(sources, "nats", found));
         self.cluster.check(&mut Findings::new(sources, "cluster", found));
         self.workers.check(&mut Findings::new(sources, "workers", found));
+        namespaces::check(&self.namespaces, &mut Findings::new(sources, "namespaces", found));
+        for webhook in &self.webhooks {
+            webhook.check(&mut Findings::new(sources, "webhooks", found));
+        }
         self.log.check(&mut Findings::new(sources, "log", found));
         if !self.nats.is_given() && !self.workers.events.is_empty() {
             let complaint = "workers are on NATS: nats.servers names it";

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -12,7 +13,7 @@ use super::pattern::{Pattern, PatternError};
 ///
 /// Names are patterns: `*` is anything, `{sub}` the value of the client's claim `sub` (`{org.id}` one within another). A claim with
 /// several values stands for each; a rule with a claim that the client does not have permits nothing.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(in crate::node) struct PermissionOptions {
     /// The namespaces it is for, as a pattern. Default `*`: all.

@@ -1,0 +1,100 @@
+//! What clients get without code, by namespace: joining, leaving and emitting to rooms, presence, and events for workers.
+//!
+//! Registered once when the node starts. Every event asks the rules ([`Gate`]) and answers `{"ok": …}` or `{"error": "…"}`.
+
+mod answer;
+mod gate;
+mod options;
+mod place;
+mod rooms;
+pub(in crate::node) mod user;
+mod wildcard;
+mod workers;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_socketio::error::NamespaceError;
+use actix_socketio::protocol::is_reserved_event;
+use actix_socketio::{Args, Refusal, Socket, SocketIo};
+
+pub(in crate::node) use self::answer::{Answer, Problem};
+pub(in crate::node) use self::gate::Gate;
+pub(in crate::node) use self::options::{NamespaceOptions, Namespaces, PresenceOptions, RoomOptions};
+pub(in crate::node) use self::place::{Place, register};
+use self::rooms::Rooms;
+pub(in crate::node) use self::wildcard::Wildcard;
+use super::config::Findings;
+use super::presence::Presence;
+use super::webhooks::Webhooks;
+
+/// Registers what is configured.
+pub(in crate::node) fn declare(
+    io: &SocketIo,
+    namespaces: &Namespaces,
+    gate: &Arc<dyn Gate>,
+    webhooks: &Webhooks,
+    worker_timeout: Duration,
+) -> Result<(), NamespaceError> {
+    for (name, options) in namespaces {
+        let place = Place::of(io, name)?;
+        let sent_to = gate.clone();
+        let is_permitted = move |socket: Socket, event: String, _: Args| {
+            let is_permitted = sent_to.may_send(&socket, &event);
+            std::future::ready(if is_permitted { Ok(()) } else { Err(Refusal::new("not permitted")) })
+        };
+        register!(place, filter(is_permitted));
+        let presence = options.presence.enabled.then(|| {
+            let presence = Presence::new(io, options.presence.clone(), gate.clone());
+            presence.register(&place);
+            presence
+        });
+        if options.rooms.enabled {
+            let own_events = own_events(options);
+            let user = options.presence.user.clone();
+            let rooms = options.rooms.clone();
+            Rooms { options: rooms, own_events, user, gate: gate.clone(), presence }.register(&place);
+        }
+        workers::register(&place, &options.workers, worker_timeout);
+        webhooks.register(&place);
+    }
+    if !namespaces.contains_key("/") {
+        // It is always there.
+        webhooks.register(&Place::of(io, "/")?);
+    }
+    Ok(())
+}
+
+/// Events that clients must not be able to forge.
+fn own_events(options: &NamespaceOptions) -> Vec<String> {
+    let presence = &options.presence;
+    let names = [&presence.joined_event, &presence.left_event];
+    names.into_iter().filter(|name| presence.enabled && !name.is_empty()).cloned().collect()
+}
+
+/// Whether the options make sense.
+pub(in crate::node) fn check(namespaces: &Namespaces, found: &mut Findings<'_>) {
+    for (name, options) in namespaces {
+        if !name.starts_with('/') {
+            found.add(name, "the name of a namespace begins with a slash".to_owned());
+        }
+        let RoomOptions { join_event, leave_event, emit_event, .. } = &options.rooms;
+        let presence = &options.presence;
+        let mut names = Vec::new();
+        if options.rooms.enabled {
+            names.extend([join_event, leave_event, emit_event]);
+        }
+        if presence.enabled {
+            names.extend([&presence.event, &presence.joined_event, &presence.left_event]);
+        }
+        names.retain(|name| !name.is_empty());
+        for (index, event) in names.iter().enumerate() {
+            if names[..index].contains(event) {
+                found.add(name, format!("two events are called {event:?}"));
+            }
+            if is_reserved_event(event) {
+                found.add(name, format!("the event name {event:?} is reserved"));
+            }
+        }
+    }
+}
