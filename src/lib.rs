@@ -88,3 +88,11 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/from-socket.io.md")]
 struct FromSocketIo;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/from-python-socketio.md")]
+struct FromPythonSocketIo;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/from-socketioxide.md")]
+struct FromSocketioxide;
