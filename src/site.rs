@@ -18,7 +18,7 @@ use crate::namespace::{Namespace, NamespaceInner};
 use crate::namespaces::Namespaces;
 use crate::protocol::Args;
 use crate::remote_socket::RemoteSocket;
-use crate::uplink::{self, Site, Uplink};
+use crate::uplink::{self, Outcome, Site, Uplink};
 
 /// The longest that acknowledgements are collected for another node.
 const MAX_ACK_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -78,7 +78,9 @@ impl Site for Namespaces {
         let done = |sockets| (true, Answer::Done(sockets));
         let Some(namespace) = self.live(&target.namespace) else {
             let (is_last, answer) = match action {
-                Action::ExternalOutcome(reply) => return uplink.tell_outcome(from, id, &reply).boxed(),
+                Action::ExternalOutcome { reply, is_in_place } => {
+                    return uplink.tell_outcome(from, id, &reply, is_in_place).boxed();
+                }
                 _ => done(0),
             };
             uplink.respond(from, id, is_last, answer);
@@ -146,7 +148,9 @@ impl Site for Namespaces {
                 uplink.respond(from, id, true, Answer::Done(count));
             }
             .boxed(),
-            Action::ExternalOutcome(reply) => uplink.tell_outcome(from, id, &reply).boxed(),
+            Action::ExternalOutcome { reply, is_in_place } => {
+                uplink.tell_outcome(from, id, &reply, is_in_place).boxed()
+            }
             // What a later version may ask; this one does not decode it.
             _ => {
                 uplink.respond(from, id, true, Answer::Refused("unknown request".into()));
@@ -155,8 +159,8 @@ impl Site for Namespaces {
         }
     }
 
-    fn external(&self, external: External, is_counted: bool) -> BoxFuture<'static, usize> {
-        let none = || std::future::ready(0).boxed();
+    fn external(&self, external: External, is_counted: bool) -> BoxFuture<'static, Outcome> {
+        let none = || std::future::ready(Outcome::default()).boxed();
         let Some(namespace) = self.live(&external.target.namespace) else { return none() };
         let target = uplink::from_target(&external.target);
         let event = match external.action {
@@ -165,14 +169,17 @@ impl Site for Namespaces {
                 let operator = BroadcastOperator::here(&namespace, target);
                 let rooms = external.target.rooms;
                 return async move {
-                    let count = match action {
-                        external::Action::Join(rooms) => operator.join_here(rooms).await.0,
+                    let sockets = match action {
+                        external::Action::Join(rooms) => {
+                            let (sockets, missing) = operator.join_here(rooms).await;
+                            return Outcome { sockets, missing };
+                        }
                         external::Action::Leave(rooms) => operator.leave_here(rooms).await,
                         external::Action::Disconnect { close } => operator.disconnect_here(close).await,
                         external::Action::CloseRoom => operator.leave_here(rooms).await,
                         _ => 0,
                     };
-                    usize::try_from(count).unwrap_or(usize::MAX)
+                    Outcome { sockets, missing: Vec::new() }
                 }
                 .boxed();
             }
@@ -201,7 +208,7 @@ impl Site for Namespaces {
         match reached {
             Some(reached) => async move {
                 let _ = finished.await;
-                reached.load(Ordering::Relaxed)
+                Outcome { sockets: reached.load(Ordering::Relaxed) as u64, missing: Vec::new() }
             }
             .boxed(),
             None => none(),

@@ -66,12 +66,19 @@ pub struct Publish {
     pub reply: Option<Subject>,
     /// What.
     pub body: Bytes,
+    /// Whether it may take the part of a bounded queue that is kept for what holds the cluster together.
+    pub is_vital: bool,
 }
 
 impl Publish {
     /// A message that expects no answer.
     pub fn new(subject: Subject, body: Bytes) -> Self {
-        Self { subject, reply: None, body }
+        Self { subject, reply: None, body, is_vital: false }
+    }
+
+    /// One that the cluster cannot do without.
+    pub fn vital(subject: Subject, body: Bytes) -> Self {
+        Self { is_vital: true, ..Self::new(subject, body) }
     }
 }
 

@@ -330,8 +330,9 @@ fn write_request(w: &mut Writer, request: &Request) {
             w.text(kind);
             w.bytes(body);
         }
-        Action::ExternalOutcome(reply) => {
+        Action::ExternalOutcome { reply, is_in_place } => {
             w.byte(9);
+            w.byte(u8::from(*is_in_place));
             w.text(reply);
         }
     }
@@ -352,7 +353,10 @@ fn read_request(r: &mut Reader<'_>) -> Result<Request, DecodeError> {
             Action::ServerSideEmit { event: r.text()?, args: read_payload(r)?, wants_ack }
         }
         8 => Action::ToRoomActors { kind: r.text()?, body: r.bytes()? },
-        9 => Action::ExternalOutcome(r.text()?),
+        9 => {
+            let is_in_place = r.flag()?;
+            Action::ExternalOutcome { reply: r.text()?, is_in_place }
+        }
         value => return Err(DecodeError::Unknown { what: "request", value }),
     };
     Ok(Request { id, target, action })

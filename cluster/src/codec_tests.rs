@@ -47,7 +47,8 @@ fn action() -> impl Strategy<Value = Action> {
             wants_ack
         }),
         (text(), blob()).prop_map(|(kind, body)| Action::ToRoomActors { kind, body }),
-        text().prop_map(Action::ExternalOutcome),
+        (text(), any::<bool>())
+            .prop_map(|(reply, is_in_place)| Action::ExternalOutcome { reply, is_in_place }),
     ]
 }
 

@@ -176,7 +176,7 @@ impl Bus for MemoryBus {
 
     fn request(&self, subject: Subject, body: Bytes) -> Result<PendingReply, PublishError> {
         let (reply, pending) = self.requests.begin();
-        if !self.deliver(Publish { subject, reply: Some(reply.clone()), body })? {
+        if !self.deliver(Publish { reply: Some(reply.clone()), ..Publish::new(subject, body) })? {
             self.requests.answer(reply.as_str(), Err(RequestError::NoResponders));
         }
         Ok(pending)

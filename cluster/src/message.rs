@@ -206,8 +206,29 @@ pub enum Action {
         /// The message, as JSON.
         body: Bytes,
     },
-    /// Tell how many sockets the node found for the external message that had this reply subject.
-    ExternalOutcome(Arc<str>),
+    /// Tell how many sockets the node found for an external message.
+    ExternalOutcome {
+        /// The message's reply subject.
+        reply: Arc<str>,
+        /// Whether the sender answers in the place of the node that NATS chose: that one has nothing more to say.
+        is_in_place: bool,
+    },
+}
+
+impl Message {
+    /// Whether the cluster cannot do without it: signs of life, membership, fences. What is not sent of the others is missed by those
+    /// whom it concerns.
+    pub fn is_vital(&self) -> bool {
+        match self {
+            Self::Joining(_)
+            | Self::Leaving
+            | Self::Heartbeat(_)
+            | Self::Membership(_)
+            | Self::FenceRequest(_)
+            | Self::FenceAnswer(_) => true,
+            Self::Broadcast(_) | Self::Request(_) | Self::Response(_) | Self::Relay(_) => false,
+        }
+    }
 }
 
 /// An answer, or a part of one.

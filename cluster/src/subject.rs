@@ -178,11 +178,6 @@ impl Subjects {
         &self.buckets[self.bucket(namespace, room) as usize]
     }
 
-    /// A room's very own subject, for few and busy ones.
-    pub fn exact_room(&self, namespace: &str, room: &str) -> Subject {
-        self.under("exact", &digest(namespace, room))
-    }
-
     /// The inbox of one node.
     pub fn node(&self, node: NodeId) -> Subject {
         self.under("node", node.as_str())

@@ -26,7 +26,6 @@ fn check_names(namespace: &str, name: &str) {
     let subjects = Subjects::new(&prefix, 7).expect("valid");
     check(subjects.namespace(namespace), 3);
     check(subjects.room(namespace, name), 3);
-    check(&subjects.exact_room(namespace, name), 3);
     if let Ok(subject) = subjects.event(namespace, name) {
         check(&subject, 4);
     }

@@ -2,6 +2,7 @@
 
 mod operator;
 mod own_handlers;
+mod room_list;
 mod rooms;
 
 use std::fmt;
@@ -13,9 +14,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 pub use self::operator::SocketOperator;
+use self::room_list::RoomList;
 use crate::ack::{AckTable, Owed};
 use crate::broadcast_operator::{BroadcastOperator, Flags, RoomNames};
-use crate::delivery::{Hub, HubRef, RoomName};
+use crate::delivery::{Hub, HubRef};
 use crate::disconnect_reason::DisconnectReason;
 use crate::engine::ConnectionHandle;
 use crate::error::{AckError, EmitError};
@@ -53,7 +55,7 @@ struct SocketInner {
 /// What most sockets have little of.
 #[derive(Default)]
 struct Extras {
-    rooms: Vec<RoomName>,
+    rooms: RoomList,
     acks: AckTable,
     registry: Option<Arc<Registry>>,
     actors: Option<Box<SocketActors>>,
@@ -339,7 +341,7 @@ impl Socket {
         let _ = self.0.hub.set(hub.reference().clone());
         self.0.state.store(CONNECTED, Ordering::Release);
         namespace.entered();
-        let rooms = self.extras().rooms.clone();
+        let rooms = self.extras().rooms.names();
         rooms.iter().for_each(|room| self.enter_room(room));
     }
 
@@ -350,7 +352,7 @@ impl Socket {
             if self.0.state.swap(DISCONNECTED, Ordering::AcqRel) != CONNECTED {
                 return false;
             }
-            (extras.rooms.clone(), extras.acks.drain().collect::<Vec<_>>())
+            (extras.rooms.names(), extras.acks.drain().collect::<Vec<_>>())
         };
         for owed in owed {
             self.settled(&owed);
@@ -367,7 +369,7 @@ impl Socket {
 
     /// The `disconnecting` handlers are done.
     pub(crate) fn forget_rooms(&self) {
-        self.extras().rooms = Vec::new();
+        self.extras().rooms = RoomList::default();
     }
 
     /// All handlers are done.

@@ -15,13 +15,12 @@ use crate::uplink::Hold;
 impl Socket {
     /// The rooms it is in, its own id first.
     pub fn rooms(&self) -> Vec<String> {
-        let extras = self.extras();
-        std::iter::once(self.id()).chain(extras.rooms.iter().map(|room| &**room)).map(str::to_owned).collect()
+        self.shared_rooms().iter().map(|room| room.to_string()).collect()
     }
 
     pub(crate) fn shared_rooms(&self) -> Vec<RoomName> {
-        let extras = self.extras();
-        std::iter::once(self.shared_id()).chain(&extras.rooms).cloned().collect()
+        let rooms = self.extras().rooms.names();
+        std::iter::once(self.shared_id().clone()).chain(rooms).collect()
     }
 
     /// Joins rooms. When it returns, whatever is emitted to them on any node reaches this socket; if there are other nodes, it waits
@@ -55,7 +54,7 @@ impl Socket {
         let namespace = &self.0.namespace;
         let uplink = namespace.uplink()?;
         namespace.confirmed().await;
-        let rooms = self.extras().rooms.clone();
+        let rooms = self.extras().rooms.names();
         if rooms.is_empty() {
             return None;
         }
@@ -79,11 +78,7 @@ impl Socket {
             if self.0.state.load(Ordering::Acquire) == DISCONNECTED {
                 return Err(JoinError::Disconnected);
             }
-            if extras.rooms.iter().any(|known| **known == *room) {
-                return Ok(());
-            }
-            let room = RoomName::from(room);
-            extras.rooms.push(room.clone());
+            let Some(room) = extras.rooms.add(room) else { return Ok(()) };
             room
         };
         self.enter_room(&room);
@@ -128,11 +123,7 @@ impl Socket {
 
     /// On its own thread.
     pub(crate) fn leave_here(&self, room: &str) {
-        let room = {
-            let mut extras = self.extras();
-            let Some(at) = extras.rooms.iter().position(|known| **known == *room) else { return };
-            extras.rooms.remove(at)
-        };
+        let Some(room) = self.extras().rooms.remove(room) else { return };
         let namespace = &self.0.namespace;
         if self.is_connected()
             && self.0.hub.get().is_some_and(|hub| hub.is_here())

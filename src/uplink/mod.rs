@@ -35,6 +35,7 @@ use tokio::sync::Notify;
 
 pub(crate) use self::convert::{from_payload, from_target, to_payload, to_target};
 pub(crate) use self::doors::Hold;
+pub(crate) use self::external::Outcome;
 use self::load::Load;
 use self::members::Members;
 use self::membership::Membership;
@@ -58,7 +59,7 @@ pub(crate) trait Site: Send + Sync {
     fn answer(&self, from: NodeId, request: Request) -> BoxFuture<'static, ()>;
     /// Does what an external process asks: how many sockets it concerned, if that is wanted. As with `answer`, its first poll hands
     /// out the work.
-    fn external(&self, external: External, is_counted: bool) -> BoxFuture<'static, usize>;
+    fn external(&self, external: External, is_counted: bool) -> BoxFuture<'static, Outcome>;
     /// How many members a room has on this node.
     fn room_size(&self, namespace: &str, room: &str) -> usize;
     /// How many sockets this node has.

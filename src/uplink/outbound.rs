@@ -60,7 +60,7 @@ impl Outbound {
     fn publish(&self, subject: &Subject, is_numbered: bool, message: Message) -> Result<(), SendError> {
         // Numbers and the order of publishing are one: all of it under the lock. Nothing in it waits.
         let mut numbers = self.lock();
-        let order = numbers.order + 1;
+        let (order, is_vital) = (numbers.order + 1, message.is_vital());
         let sequence = if is_numbered { numbers.outgoing.following(subject) } else { 0 };
         let envelope = Envelope { from: self.node.id, epoch: self.node.epoch, order, sequence, message };
         let encoded = codec::encode(&envelope)?;
@@ -72,7 +72,7 @@ impl Outbound {
             numbers.outgoing.next(subject);
         }
         for body in parts {
-            self.bus.publish(Publish::new(subject.clone(), body))?;
+            self.bus.publish(Publish { is_vital, ..Publish::new(subject.clone(), body) })?;
         }
         Ok(())
     }

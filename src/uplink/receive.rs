@@ -398,7 +398,7 @@ impl Reader {
         for subject in uplink.opening.sweep() {
             self.incoming.forget_subject(&subject);
         }
-        uplink.outcomes.sweep(now, uplink.config.request_timeout * 2);
+        uplink.answer_in_place(now);
         self.reassembly.sweep(now);
         if now >= self.next_retry {
             self.next_retry = now + RETRY;

@@ -17,6 +17,7 @@ mod namespaces;
 mod parsers;
 mod pressure;
 mod raw;
+mod rooms;
 mod runtimes;
 mod server_acks;
 mod state;

@@ -1,5 +1,7 @@
 //! What is asked of all nodes, and who did not answer.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
@@ -101,6 +103,16 @@ async fn the_nodes_are_known_by_name_and_load() {
     assert!(nodes[0].is_here && !nodes[1].is_here && nodes[1].is_reachable);
     assert_eq!((&*nodes[0].id, &*nodes[1].id), (io.node_id(), other.node_id()));
     assert!(nodes[1].since.elapsed().unwrap() < Duration::from_secs(60));
+    // Both are this process: they say of each other what it takes.
+    assert!(nodes.iter().all(|node| (0.0..64.0).contains(&node.load)));
+    let stop = Arc::new(AtomicBool::new(false));
+    let busy = {
+        let stop = stop.clone();
+        std::thread::spawn(move || while !stop.load(Ordering::Relaxed) {})
+    };
+    until(|| io.nodes().iter().all(|node| node.load > 0.2)).await;
+    stop.store(true, Ordering::Relaxed);
+    busy.join().unwrap();
 }
 
 #[actix_web::test]

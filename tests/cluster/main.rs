@@ -10,6 +10,7 @@ mod support;
 mod asking;
 mod broadcasts;
 mod bursts;
+mod external;
 mod hostile;
 mod joining;
 mod nats;

@@ -1,5 +1,6 @@
 //! A bus of the in-process hub that a test can cut, and of whose messages it can lose some.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ type Loses = Box<dyn FnMut(&Message) -> bool + Send>;
 
 struct Inner {
     bus: MemoryBus,
+    seen: Mutex<BTreeSet<(String, bool)>>,
     loses: Mutex<Option<Loses>>,
 }
 
@@ -28,7 +30,7 @@ impl Tap {
     /// A new bus of a hub.
     pub(crate) fn new(hub: &MemoryHub) -> (Self, BusEvents) {
         let (bus, events) = hub.connect();
-        (Self(Arc::new(Inner { bus, loses: Mutex::default() })), events)
+        (Self(Arc::new(Inner { bus, seen: Mutex::default(), loses: Mutex::default() })), events)
     }
 
     /// Cuts the node off, or connects it again.
@@ -39,6 +41,11 @@ impl Tap {
     /// Loses the messages for which `loses` is true. The node believes them sent.
     pub(crate) fn lose(&self, loses: impl FnMut(&Message) -> bool + Send + 'static) {
         *self.0.loses.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(loses));
+    }
+
+    /// The kinds of messages that were published, and whether as vital ones.
+    pub(crate) fn seen(&self) -> BTreeSet<(String, bool)> {
+        self.0.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Loses nothing from now on.
@@ -61,6 +68,11 @@ impl Tap {
 
 impl Bus for Tap {
     fn publish(&self, message: Publish) -> Result<(), PublishError> {
+        if let Ok(Decoded::Whole(envelope)) = decode(&message.body) {
+            let text = format!("{:?}", envelope.message);
+            let kind = text.split(['(', ' ']).next().unwrap_or_default().to_owned();
+            self.0.seen.lock().unwrap_or_else(PoisonError::into_inner).insert((kind, message.is_vital));
+        }
         if let Some(loses) = &mut *self.0.loses.lock().unwrap_or_else(PoisonError::into_inner)
             && let Ok(Decoded::Whole(envelope)) = decode(&message.body)
             && loses(&envelope.message)

@@ -151,7 +151,7 @@ impl Bus for NatsBus {
     fn request(&self, subject: Subject, body: Bytes) -> Result<PendingReply, PublishError> {
         self.queue.want(Subscription::plain(self.requests.subscription()), true);
         let (reply, pending) = self.requests.begin();
-        self.publish(Publish { subject, reply: Some(reply), body })?;
+        self.publish(Publish { reply: Some(reply), ..Publish::new(subject, body) })?;
         Ok(pending)
     }
 

@@ -50,9 +50,9 @@ pub struct NatsOptions {
     pub connect_timeout: Duration,
     /// How often the server is asked whether it is there: after two of these a silent one is left. Default 5 s.
     pub ping_interval: Duration,
-    /// The most messages that wait to be sent; what is above is refused. Default 65,536.
+    /// The most messages that wait to be sent; what is above is refused. An eighth is kept for what holds the cluster together. Default 65,536.
     pub max_queued: usize,
-    /// The most bytes that wait to be sent; what is above is refused. Default 64 MiB.
+    /// The most bytes that wait to be sent, an eighth of them kept in the same way; what is above is refused. Default 64 MiB.
     pub max_queued_bytes: usize,
     /// A message that waited longer is dropped. Default 5 s.
     pub max_queued_age: Duration,

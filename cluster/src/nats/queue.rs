@@ -18,6 +18,9 @@ pub(super) struct QueueLimits {
     pub(super) max_age: Duration,
 }
 
+/// The part of either bound that is kept for vital messages: a flood of others must not cost a node its heartbeats.
+const VITAL_PART: usize = 8;
+
 /// What the writer does next.
 #[derive(Debug)]
 pub(super) enum Operation {
@@ -65,14 +68,14 @@ impl Queue {
 
     pub(super) fn publish(&self, message: Publish) -> Result<(), PublishError> {
         let now = Instant::now();
-        let size = message.body.len();
+        let (size, is_vital) = (message.body.len(), message.is_vital);
         let mut waiting = self.lock();
         if waiting.is_closed {
             return Err(PublishError::Closed);
         }
-        if !self.has_room(&waiting, size) {
+        if !self.has_room(&waiting, size, is_vital) {
             waiting.expire(now, self.limits.max_age);
-            if !self.has_room(&waiting, size) {
+            if !self.has_room(&waiting, size, is_vital) {
                 return Err(PublishError::Full);
             }
         }
@@ -85,9 +88,11 @@ impl Queue {
     }
 
     /// A single message larger than all may wait alone.
-    fn has_room(&self, waiting: &Waiting, size: usize) -> bool {
+    fn has_room(&self, waiting: &Waiting, size: usize, is_vital: bool) -> bool {
+        let open = |limit: usize| if is_vital { limit } else { limit - limit / VITAL_PART };
         waiting.messages == 0
-            || (waiting.messages < self.limits.max_messages && waiting.bytes + size <= self.limits.max_bytes)
+            || (waiting.messages < open(self.limits.max_messages)
+                && waiting.bytes + size <= open(self.limits.max_bytes))
     }
 
     /// It is to be subscribed, or not. One entry of each waits at most, however often this changes.

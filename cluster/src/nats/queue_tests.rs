@@ -32,16 +32,31 @@ fn keeps_order_and_bounds() {
     let queue = queue(3, 100, LONG);
     assert_eq!(queue.publish(message(1)), Ok(()));
     queue.want(control(), true);
-    assert_eq!(queue.publish(message(99)), Ok(()));
+    assert_eq!(queue.publish(message(87)), Ok(()));
     assert_eq!(queue.publish(message(1)), Err(PublishError::Full), "bytes");
     assert_eq!(queue.publish(message(0)), Ok(()));
     assert_eq!(queue.publish(message(0)), Err(PublishError::Full), "messages");
     assert!(queue.next(false).0.is_none(), "not while the connection is away");
-    assert_eq!(drain(&queue), ["1", "+sio.control", "99", "0"]);
+    assert_eq!(drain(&queue), ["1", "+sio.control", "87", "0"]);
     assert_eq!(queue.publish(message(1000)), Ok(()), "alone");
     queue.close();
     assert_eq!(queue.publish(message(1)), Err(PublishError::Closed));
     assert_eq!(drain(&queue), ["1000"]);
+}
+
+#[test]
+fn a_flood_leaves_room_for_what_is_vital() {
+    let vital = |size| Publish { is_vital: true, ..message(size) };
+    for queue in [queue(16, 1 << 20, LONG), queue(1 << 20, 32, LONG)] {
+        let flood = std::iter::from_fn(|| queue.publish(message(2)).ok()).count();
+        assert_eq!(flood, 14);
+        for size in [1, 2] {
+            assert_eq!(queue.publish(vital(size)), Ok(()));
+        }
+        assert_eq!(queue.publish(message(1)), Err(PublishError::Full));
+        assert_eq!(queue.publish(vital(2)), Err(PublishError::Full), "that part is bounded, too");
+        assert_eq!(drain(&queue)[13..], ["2", "1", "2"], "in the order in which they came");
+    }
 }
 
 #[test]

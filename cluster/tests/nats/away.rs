@@ -46,7 +46,7 @@ async fn a_server_that_forgot_everything_is_told_again() {
     bus.subscribe(subjects.control().clone());
     bus.subscribe_queue(subjects.emit().clone(), "nodes");
     for room in 0..200 {
-        bus.subscribe(subjects.exact_room("/", &room.to_string()));
+        bus.subscribe(subjects.event("/", &room.to_string()).expect("a short name"));
     }
     settle(&bus, &mut events).await;
     for _ in 0..3 {
@@ -58,7 +58,7 @@ async fn a_server_that_forgot_everything_is_told_again() {
         settle(&bus, &mut events).await;
         publish(&other, subjects.control(), "plain").expect("taken");
         publish(&other, subjects.emit(), "queue").expect("taken");
-        publish(&other, &subjects.exact_room("/", "199"), "room").expect("taken");
+        publish(&other, &subjects.event("/", "199").expect("a short name"), "room").expect("taken");
         let mut heard = Vec::new();
         for _ in 0..3 {
             heard.push(message(&mut events).await.body);

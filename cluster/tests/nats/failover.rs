@@ -77,7 +77,8 @@ async fn settle_all(bus: &NatsBus, events: &mut BusEvents) {
 async fn failover(with_jetstream: bool) {
     let mut servers = NatsServer::cluster(with_jetstream);
     let subjects = Subjects::default();
-    let heard: Vec<_> = (0..20).map(|room| subjects.exact_room("/", &room.to_string())).collect();
+    let heard: Vec<_> =
+        (0..20).map(|room| subjects.event("/", &room.to_string()).expect("a short name")).collect();
     let (receiver, mut events) = connect(&servers[0]).await;
     joined(&receiver, &mut events, &[&servers[1], &servers[2]]).await;
     for subject in &heard {

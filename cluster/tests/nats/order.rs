@@ -39,7 +39,8 @@ async fn flood(bus: NatsBus, subjects: Vec<Subject>) {
 
 async fn comes_in_order(from: &NatsServer, to: &NatsServer) {
     let subjects = Subjects::default();
-    let rooms: Vec<_> = (0..ROOMS).map(|room| subjects.exact_room("/", &room.to_string())).collect();
+    let rooms: Vec<_> =
+        (0..ROOMS).map(|room| subjects.event("/", &room.to_string()).expect("a short name")).collect();
     let mut options = NatsOptions::from(to.url());
     (options.inbound_capacity, options.subscription_capacity) = (1 << 20, 1 << 20);
     let (receiver, mut events) = connect_with(options).await;

@@ -98,7 +98,6 @@ fn subjects() -> Vec<String> {
         subjects.nodes().clone(),
         subjects.namespace("/").clone(),
         subjects.room("/", "lobby").clone(),
-        subjects.exact_room("/", "lobby"),
         subjects.node(node),
         subjects.fence(node, 7),
         subjects.emit().clone(),
