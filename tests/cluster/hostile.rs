@@ -14,6 +14,7 @@ use bytes::Bytes;
 use serde_bytes::ByteBuf;
 
 use crate::nats::{NatsServer, acquainted, nodes, quick};
+use crate::processes::Process;
 use crate::{LONG, client, ms, until};
 
 fn names() -> Vec<String> {
@@ -235,6 +236,31 @@ async fn what_a_made_up_node_says_hurts_nobody() {
     io.to("r").emit("e", &1).await.unwrap();
     for client in [&a, &b] {
         assert_eq!(client.wait_for::<i32>("e").await.unwrap(), 1);
+    }
+}
+
+#[actix_web::test]
+async fn what_is_missing_is_logged_with_its_sender_and_count() {
+    let server = NatsServer::start(&[]);
+    let url = server.url();
+    let process = tokio::task::spawn_blocking(move || Process::starting_with_log(&url).wait()).await.unwrap();
+    let (bus, _events) = NatsBus::connect(server.url()).await.unwrap();
+    let (from, subjects) = (NodeId::random(), Subjects::default());
+    let lines = |what: &str| -> Vec<String> {
+        process.log().into_iter().filter(|line| line.contains(what) && line.contains(from.as_str())).collect()
+    };
+    // Numbers 2 to 4 are lost on the way, and 6 to 7.
+    for (order, sequence) in [(1, 1), (2, 5), (3, 8), (4, 9)] {
+        let message = Message::FenceRequest(order);
+        let envelope = Envelope { from, epoch: Epoch(1), order, sequence, message };
+        let body = codec::encode(&envelope).unwrap();
+        bus.publish(Publish::new(subjects.control().clone(), body)).unwrap();
+    }
+    assert!(bus.close(LONG).await);
+    until(|| lines("messages of another node are lost").len() == 2).await;
+    for (line, count) in lines("messages of another node are lost").iter().zip([3, 2]) {
+        assert!(line.contains("WARN") && line.contains(&format!("count={count}")), "{line}");
+        assert!(line.contains("sio.control"), "{line}");
     }
 }
 

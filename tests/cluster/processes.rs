@@ -1,23 +1,38 @@
 //! Nodes as processes of their own (the testbed), and clients of them that write every byte themselves.
 
 use std::env::consts::EXE_SUFFIX;
+use std::fs::File;
 use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
 use crate::LONG;
+use crate::nats::scratch;
 use crate::support::{Address, Frame, Ws};
 
 /// A node; killed when dropped.
 pub(crate) struct Process {
     child: Child,
+    log: Option<PathBuf>,
     address: Address,
 }
 
 impl Process {
     /// Begins to join the cluster.
     pub(crate) fn starting(nats: &str) -> Starting {
+        Self::begin(nats, None)
+    }
+
+    /// The same, and what it has to say from warnings up can be read.
+    pub(crate) fn starting_with_log(nats: &str) -> Starting {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        Self::begin(nats, Some(scratch(&format!("{}.log", NUMBER.fetch_add(1, Ordering::Relaxed)))))
+    }
+
+    fn begin(nats: &str, log: Option<PathBuf>) -> Starting {
         // This test is `target/<profile>/deps/cluster-<hash>`.
         let test = std::env::current_exe().unwrap();
         let program = test.ancestors().nth(2).unwrap().join("examples").join(format!("testbed{EXE_SUFFIX}"));
@@ -25,14 +40,13 @@ impl Process {
             let cargo = Command::new(env!("CARGO")).args(["build", "--example", "testbed"]).status().unwrap();
             assert!(cargo.success());
         }
-        let child = Command::new(program)
-            .env("PORT", "0")
-            .env("NATS_URL", nats)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        Starting(Some(child))
+        let mut command = Command::new(program);
+        if let Some(log) = &log {
+            command.env("RUST_LOG", "warn").env("NO_COLOR", "1").stderr(File::create(log).unwrap());
+        }
+        let command = command.env("PORT", "0").env("NATS_URL", nats);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        Starting(Some(child), log)
     }
 
     /// Tells the process something: `TERM`, `KILL`, `STOP`, `CONT`.
@@ -45,6 +59,12 @@ impl Process {
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// The lines that it has logged until now.
+    pub(crate) fn log(&self) -> Vec<String> {
+        let file = self.log.as_deref().expect("started with a log");
+        std::fs::read_to_string(file).unwrap().lines().map(str::to_owned).collect()
     }
 
     /// Whether it has ended.
@@ -65,7 +85,7 @@ impl Drop for Process {
 }
 
 /// A process that does not accept clients yet.
-pub(crate) struct Starting(Option<Child>);
+pub(crate) struct Starting(Option<Child>, Option<PathBuf>);
 
 impl Starting {
     pub(crate) fn wait(mut self) -> Process {
@@ -73,7 +93,7 @@ impl Starting {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = lines.next().unwrap().unwrap();
         let socket = line.strip_prefix("listening on http://").unwrap().parse().unwrap();
-        Process { child, address: Address { socket, tls: None, edge: None } }
+        Process { child, log: self.1.take(), address: Address { socket, tls: None, edge: None } }
     }
 }
 

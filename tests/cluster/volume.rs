@@ -140,6 +140,33 @@ fn pem(name: &str, what: &str, der: &[u8]) -> std::path::PathBuf {
 }
 
 #[actix_web::test]
+async fn what_a_new_node_says_reaches_rooms_that_opened_while_it_came() {
+    // Two servers: what one of them knows of subscriptions, the other one learns later.
+    let servers = NatsServer::cluster::<2>();
+    let io = quick(servers[0].url(), "old").await.build();
+    assert!(io.cluster_ready(LONG).await);
+    let (member, socket) = client(&io).await;
+    for round in 0..8 {
+        let new = quick(servers[1].url(), "new").await.build();
+        let rooms: Vec<_> = (0..20).map(|number| format!("{round} {number}")).collect();
+        let joining = async {
+            for room in &rooms {
+                socket.join(&**room).await.unwrap();
+                tokio::time::sleep(ms(round * 2)).await;
+            }
+        };
+        let (_, is_ready) = tokio::join!(joining, new.cluster_ready(LONG));
+        assert!(is_ready);
+        for room in &rooms {
+            new.to(&**room).emit("news", room).await.unwrap();
+            assert_eq!(member.expect::<String>("news").await.unwrap(), *room);
+        }
+        new.close().await;
+        until(|| io.nodes().len() == 1).await;
+    }
+}
+
+#[actix_web::test]
 async fn a_server_over_tls_with_a_token() {
     let certified = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let certificate = pem("server.pem", "CERTIFICATE", certified.cert.der());

@@ -24,10 +24,11 @@ async fn while_nats_is_away_nothing_waits_and_nothing_old_is_sent() {
     let start = Instant::now();
     let taken = (0..10_000).filter(|_| publish(&bus, subjects.control(), "old").is_ok()).count();
     assert!(start.elapsed() < Duration::from_millis(250), "publishing waits");
-    assert_eq!(taken, 100);
+    // An eighth is for vital messages.
+    assert_eq!(taken, 88);
     // Subscribed while nobody is there.
     bus.subscribe(subjects.emit().clone());
-    assert_eq!(next(&mut events).await, BusEvent::Unsent(100));
+    assert_eq!(next(&mut events).await, BusEvent::Unsent(88));
     server.restart();
     assert_eq!(next(&mut events).await, BusEvent::Connected);
     settle(&bus, &mut events).await;

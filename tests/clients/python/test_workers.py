@@ -9,7 +9,7 @@ import nats
 import pytest
 import pytest_asyncio
 import socketio
-from cluster import Cluster
+from cluster import Cluster, Service
 from conftest import LIMIT_S
 
 BYTES = bytes(range(256))
@@ -140,3 +140,37 @@ async def test_a_client_that_wants_no_acknowledgement_is_heard_too(nc, client):
     for number in range(100):
         message = await asyncio.wait_for(tasks.get(), LIMIT_S)
         assert (json.loads(message.data)["data"], message.reply) == ([number], "")
+
+
+@pytest.mark.parametrize(
+    "event, token",
+    [
+        ("order.*", "~b3JkZXIuKg"),
+        ("größe > 10 kB", "~Z3LDtsOfZSA-IDEwIGtC"),
+        ("", "~"),
+        ("plain_Name-1", "plain_Name-1"),
+        ("x" * 1024, "x" * 1024),
+    ],
+)
+async def test_any_name_of_an_event_has_its_subject(cluster, nc, event, token):
+    service = Service("--nats", cluster.nats.url, "--worker-event", "/", event).start()
+    client = socketio.AsyncClient(reconnection=False, handle_sigint=False)
+    try:
+        await serve(nc, lambda task: {"data": [task["event"], task["namespace"]]}, subject=f"sio.event.~Lw.{token}")
+        await client.connect(service.url, transports=["websocket"], wait_timeout=LIMIT_S)
+        assert await client.call(event, "a", timeout=LIMIT_S) == (event, "/")
+    finally:
+        await client.disconnect()
+        service.stop()
+
+
+async def test_a_name_too_long_for_a_subject_is_told(cluster):
+    event = "x" * 10_000
+    service = Service("--nats", cluster.nats.url, "--worker-event", "/", event).start()
+    client = socketio.AsyncClient(reconnection=False, handle_sigint=False)
+    try:
+        await client.connect(service.url, transports=["websocket"], wait_timeout=LIMIT_S)
+        assert await client.call(event, "a", timeout=LIMIT_S) == {"error": "too large"}
+    finally:
+        await client.disconnect()
+        service.stop()

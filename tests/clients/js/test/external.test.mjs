@@ -4,6 +4,7 @@ import { after, before, describe, test } from "node:test";
 import { connect, ErrorCode, JSONCodec } from "nats";
 import { Column, freshRoom, NEWEST, sid } from "../support/clients.mjs";
 import { startCluster } from "../support/nats.mjs";
+import { SERVICE, startServer } from "../support/server.mjs";
 import { ask1, once, record } from "../support/wait.mjs";
 
 const json = JSONCodec();
@@ -109,6 +110,22 @@ describe("external processes and workers", () => {
     });
     const bytes = Buffer.from([0, 1, 2, 255]);
     assert.deepEqual(await ask1(two, "work", bytes), bytes);
+  });
+
+  test("any name of an event has its subject", async (t) => {
+    const names = ["order.*", "größe>", "plain_Name-1"];
+    const options = names.map((name) => `--worker-event / ${name}`).join(" ");
+    const node = await startServer({}, { command: `${SERVICE} --nats ${cluster.nats.url} --port {port} ${options}` });
+    t.after(() => node.kill());
+    for (const name of names) {
+      const token = /^[A-Za-z0-9_-]+$/.test(name) ? name : `~${Buffer.from(name).toString("base64url")}`;
+      await work(t, `${EVENT}.${token}`, ({ event, data }) => ({ data: [event, ...data] }));
+    }
+    const socket = await new Column(() => node, NEWEST, "websocket").connect(t);
+    for (const name of names) {
+      const answer = await new Promise((resolve) => socket.emit(name, 1, (...args) => resolve(args)));
+      assert.deepEqual(answer, [name, 1]);
+    }
   });
 
   test("without an answer the client is told why", async (t) => {
