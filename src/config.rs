@@ -1,12 +1,14 @@
 //! Limits and timers, with their defaults; validated once, when a server is built.
 
 mod cluster;
+mod drain;
 
 use std::time::Duration;
 
 use actix_web::cookie::SameSite;
 
 pub use self::cluster::ClusterConfig;
+pub use self::drain::DrainOptions;
 
 use crate::protocol::Parser;
 

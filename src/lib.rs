@@ -15,7 +15,7 @@
 //! | `site` | what this node does when others ask |
 //! | `client`, `inbox` | a connection's messages are decoded and dealt out to its sockets; each socket's events are handled one at a time |
 //! | `namespace`, `namespaces`, `socket`, `handler`, `ack`, `broadcast_operator`, `remote_socket`, `reached`, `server_side`, `room_message`, `worker`, `nodes` | what an application touches |
-//! | `server`, `service`, `embed`, `client_files` | the handle, the HTTP server with the native transport, what an `HttpServer` of one's own needs, client scripts |
+//! | `server`, `drain`, `service`, `embed`, `client_files` | the handle, its end, the HTTP server with the native transport, what an `HttpServer` of one's own needs, client scripts |
 //! | [`test`](mod@test) | a client in the same process, for an application's own tests |
 //!
 //! **Invariants.** `protocol` knows nothing of actix or tokio. `engine` knows nothing of Socket.IO. `delivery` knows nothing of what an
@@ -30,6 +30,7 @@ mod client_files;
 pub mod config;
 mod delivery;
 mod disconnect_reason;
+mod drain;
 mod embed;
 pub mod engine;
 pub mod error;

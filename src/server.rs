@@ -16,7 +16,6 @@ use crate::broadcast_operator::{BroadcastOperator, broadcasting};
 use crate::client::Client;
 use crate::client_files::ClientFiles;
 use crate::config::{ClusterConfig, Config, ConfigError, CookieConfig, CorsConfig, EngineConfig};
-use crate::disconnect_reason::DisconnectReason;
 use crate::engine::{ConnectionError, Engine, EngineBuilder};
 use crate::error::NamespaceError;
 use crate::handler::remember_app;
@@ -27,13 +26,6 @@ use crate::protocol::{Args, Parser};
 use crate::service::Server;
 use crate::socket::Socket;
 use crate::uplink::{Site, Uplink};
-
-/// Sessions are closed over this time when a server stops, so that not all clients come back at once.
-const CLOSE_SPREAD: Duration = Duration::from_millis(500);
-/// How long the bus may take to send what waits at the end.
-const GOODBYE: Duration = Duration::from_secs(1);
-/// How long a stopping server waits for its sessions.
-const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A Socket.IO server. Cheap to clone, usable from any thread; what is emitted on it goes to the namespace `/`.
 #[derive(Clone)]
@@ -388,34 +380,13 @@ impl SocketIo {
     }
 
     /// An HTTP server for an `App` factory (which calls [`configure`](Self::configure) itself), with the native
-    /// websocket transport. When it stops, it closes the sessions first.
+    /// websocket transport. When it stops, it [closes](Self::close) the sessions first.
     pub fn server<F>(&self, factory: F) -> Server<F> {
         let io = self.clone();
         Server::new(factory).before_stop(move || {
             let io = io.clone();
             async move { io.close().await }
         })
-    }
-
-    /// Closes all sessions (`server shutting down`) over half a second and refuses new ones. Transports are closed, never
-    /// namespaces: the clients come back by themselves, hopefully elsewhere. Returns when all are gone and their
-    /// disconnect handlers are done, at the latest after ten seconds, and this node has left the cluster: nothing is sent to the
-    /// other nodes any more.
-    pub async fn close(&self) {
-        let begin = tokio::time::Instant::now();
-        self.engine.close(DisconnectReason::ServerShuttingDown, CLOSE_SPREAD, CLOSE_DEADLINE).await;
-        // The handlers of the sockets that went may still be at work: they end with the threads they run on.
-        if let Some(uplink) = self.uplink() {
-            uplink.say_goodbye();
-        }
-        while self.namespaces.all().iter().any(|namespace| !namespace.is_unused())
-            && begin.elapsed() < CLOSE_DEADLINE
-        {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        if let Some(uplink) = self.uplink() {
-            uplink.end(GOODBYE).await;
-        }
     }
 }
 

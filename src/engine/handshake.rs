@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use actix_http::ws::{hash_key, verify_handshake};
 use actix_web::cookie::Cookie;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 
@@ -115,6 +115,10 @@ pub(super) async fn serve(
             error.response()
         }
     };
+    if engine.is_draining.load(Ordering::SeqCst) && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        // The client's next request is for another node.
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
     if let Some(hook) = &engine.hooks.headers {
         hook(response.headers_mut(), &request);
     }
@@ -127,7 +131,12 @@ async fn admit(
     payload: web::Payload,
 ) -> Result<HttpResponse, ConnectionError> {
     let query = request.query_string();
-    // First of all: without a known revision nothing else can be understood.
+    let sid = query::get(query, "sid");
+    // Before all else: load balancers that look at the endpoint see it, too.
+    if sid.is_none() && engine.is_draining.load(Ordering::SeqCst) {
+        return Err(ConnectionError::Unavailable);
+    }
+    // Without a known revision nothing else can be understood.
     let revision = match query::get(query, "EIO").as_deref() {
         Some("4") => Revision::V4,
         Some("3") if engine.config.allow_eio3 => Revision::V3,
@@ -145,7 +154,7 @@ async fn admit(
     if is_upgrade != (transport == TransportKind::Websocket) {
         return Err(ConnectionError::BadRequest("transport and upgrade header do not fit"));
     }
-    match query::get(query, "sid") {
+    match sid {
         None => open(engine, request, payload, transport, revision).await,
         Some(sid) => {
             let Some(shared) = engine.connections.get(&sid) else {
@@ -246,7 +255,7 @@ pub(super) async fn begin(
     if headers.sum::<usize>() > engine.config.max_header_bytes {
         return Err(ConnectionError::BadRequest("headers too large"));
     }
-    if engine.is_full() || engine.is_closing.load(Ordering::SeqCst) {
+    if engine.is_full() || engine.is_draining.load(Ordering::SeqCst) {
         return Err(ConnectionError::Unavailable);
     }
     if let Some(hook) = &engine.hooks.handshake {

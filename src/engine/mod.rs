@@ -11,6 +11,7 @@ mod answer;
 mod base64;
 mod connection;
 mod connections;
+mod drain;
 pub mod frame;
 mod handle;
 mod handshake;
@@ -33,9 +34,8 @@ mod websocket;
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use actix_web::http::header::HeaderMap;
 use actix_web::{HttpRequest, web};
@@ -54,11 +54,7 @@ pub(crate) use self::request::{ExtensionCopier, copy_extension};
 pub(crate) use self::take_over::upgrade_factory;
 pub(crate) use self::turn::current_thread;
 use crate::config::{ConfigError, EngineConfig};
-use crate::disconnect_reason::DisconnectReason;
 use crate::id::{IdSource, NodeToken, RandomPart};
-
-/// How long a closing endpoint waits for what it relays, once its own connections are gone.
-const RELAY_GRACE: Duration = Duration::from_secs(1);
 
 /// The answer of an `allow_request` hook: an error refuses with status 403 and that message.
 pub type Allowed = Pin<Box<dyn Future<Output = Result<(), String>>>>;
@@ -85,6 +81,9 @@ pub(crate) struct EngineInner {
     open: Open,
     hooks: Hooks,
     copiers: Vec<ExtensionCopier>,
+    /// No more sessions are opened.
+    is_draining: AtomicBool,
+    /// Those that are open are being closed.
     is_closing: AtomicBool,
     /// Where requests for sessions of other nodes go, in a cluster.
     relays: OnceLock<Arc<relay::Relays>>,
@@ -189,6 +188,7 @@ impl EngineBuilder {
             open: Arc::new(open),
             hooks: self.hooks,
             copiers: self.copiers,
+            is_draining: AtomicBool::new(false),
             is_closing: AtomicBool::new(false),
             relays: OnceLock::new(),
         })))
@@ -236,34 +236,6 @@ impl Engine {
             .to(move |request: HttpRequest, payload: web::Payload| {
                 handshake::serve(engine.clone(), request, payload)
             })
-    }
-
-    /// Refuses new sessions from now on and closes the open ones with `reason`, spread over `spread`; returns
-    /// when all are gone, or after `deadline`.
-    pub async fn close(&self, reason: DisconnectReason, spread: Duration, deadline: Duration) {
-        self.0.is_closing.store(true, Ordering::SeqCst);
-        if let Some(relays) = self.0.relays.get() {
-            relays.close_websockets();
-        }
-        let all = self.0.connections.all();
-        let begin = tokio::time::Instant::now();
-        let count = u32::try_from(all.len()).unwrap_or(u32::MAX).max(1);
-        for (index, shared) in (0u32..).zip(all) {
-            if !spread.is_zero() && index % 64 == 0 {
-                tokio::time::sleep_until(begin + spread * index / count).await;
-            }
-            shared.tell(connection::Close { reason, discard: false });
-        }
-        while self.0.connections.len() > 0 && begin.elapsed() < deadline {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        // The last frames of relayed sessions are still on their way.
-        if let Some(relays) = self.0.relays.get() {
-            let begin = tokio::time::Instant::now();
-            while relays.is_busy() && begin.elapsed() < RELAY_GRACE.min(deadline) {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        }
     }
 }
 

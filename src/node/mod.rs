@@ -6,6 +6,7 @@ mod ask;
 mod command_line;
 mod config;
 mod demo;
+mod drain;
 mod namespaces;
 mod nats;
 mod origin;
@@ -14,6 +15,7 @@ mod origin;
 mod permissions;
 mod presence;
 mod serve;
+mod signals;
 mod webhooks;
 
 use std::io;

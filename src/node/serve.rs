@@ -15,10 +15,12 @@ use actix_web::App;
 
 use super::config::{Config, Loaded, SecretError};
 use super::demo::{self, Demo};
+use super::drain::Stop;
 use super::namespaces::{self, Gate};
 use super::nats::NODE_INBOX;
 use super::origin;
 use super::permissions::{PatternError, Permissions};
+use super::signals;
 use super::webhooks::Webhooks;
 
 /// Where the browser client is looked for when nobody says: an application's npm install, or that of the tests.
@@ -29,7 +31,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a stopping node waits for its webhooks.
 const WEBHOOKS_DEADLINE: Duration = Duration::from_secs(5);
 /// A node in which nothing but this is configured has the demo.
-const DEMO_SECTIONS: [&str; 5] = ["server", "nats", "cluster", "workers", "log"];
+const DEMO_SECTIONS: [&str; 6] = ["server", "nats", "cluster", "workers", "drain", "log"];
 
 /// Why a node ends before it is told to.
 #[derive(Debug, thiserror::Error)]
@@ -116,9 +118,10 @@ pub(super) async fn serve(Loaded { config, sources }: Loaded) -> Result<ExitCode
         server = server.workers(workers.get());
     }
     let address = server.addresses().first().copied().unwrap_or(address);
-    actix_web::rt::spawn(end_at_second_signal());
+    let stop = Stop::new();
+    signals::listen(&stop)?;
     introduce(&io, address, demo.is_some(), is_clustered, client_folder.as_deref());
-    server.run().await?;
+    server.run_until(stop.drained(&io, &config.drain, is_clustered)).await?;
     webhooks.finish(WEBHOOKS_DEADLINE).await;
     println!("stopped");
     Ok(ExitCode::SUCCESS)
@@ -129,17 +132,6 @@ async fn join_cluster(builder: SocketIoBuilder, config: &Config) -> Result<Socke
     let connection = config.nats.options(format!("actix-socketio {}", config.cluster.name()))?;
     let bus = NatsBus::connect(connection.wait_for_server(true).inbox_prefix(NODE_INBOX)).await?;
     Ok(builder.bus(bus).cluster(|cluster| config.cluster.apply(cluster)))
-}
-
-/// The first Ctrl-C closes the sessions; whoever presses it again does not want to wait for that.
-async fn end_at_second_signal() {
-    for _ in 0..2 {
-        if tokio::signal::ctrl_c().await.is_err() {
-            return;
-        }
-    }
-    eprintln!("error: interrupted before all sessions were closed");
-    std::process::exit(130);
 }
 
 /// Says what is served where.

@@ -33,6 +33,7 @@ const LAYERS: &[&[&str]] = &[
         "nodes",
         "site",
         "server",
+        "drain",
     ],
     &["embed", "test"],
     &["node"],

@@ -180,12 +180,20 @@ impl Relays {
         !lock(&self.theirs).is_empty() || lock(&self.ours).values().any(|stream| stream.is_websocket())
     }
 
-    /// Ends the websockets that are relayed from here: this node is about to stop.
-    pub(super) fn close_websockets(&self) {
-        let streams: Vec<_> = lock(&self.ours).values().cloned().collect();
-        for stream in streams.iter().filter(|stream| stream.is_websocket()) {
-            stream.fail(Broken::Closing);
-        }
+    /// The websockets that are relayed from here.
+    pub(super) fn websockets(&self) -> Vec<RelayedWebsocket> {
+        let ours = lock(&self.ours);
+        ours.values().filter(|stream| stream.is_websocket()).cloned().map(RelayedWebsocket).collect()
+    }
+}
+
+/// A websocket that is relayed from here to its session's node.
+pub(super) struct RelayedWebsocket(Arc<Stream>);
+
+impl RelayedWebsocket {
+    /// Ends it: this node is about to stop.
+    pub(super) fn close(&self) {
+        self.0.fail(Broken::Closing);
     }
 }
 

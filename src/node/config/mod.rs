@@ -54,6 +54,7 @@ pub(crate) use self::secret::SecretError;
 pub(crate) use self::server::{Server, parse_host};
 pub(crate) use self::sources::{Flag, Sources};
 pub(crate) use self::workers::Workers;
+use super::drain::Drain;
 use super::namespaces::{self, Namespaces};
 use super::permissions::PermissionOptions;
 use super::webhooks::WebhookOptions;
@@ -82,6 +83,7 @@ pub(crate) struct Config {
     pub(in crate::node) permissions: Vec<PermissionOptions>,
     /// HTTP servers that are told what happens.
     pub(in crate::node) webhooks: Vec<WebhookOptions>,
+    pub(crate) drain: Drain,
     pub(crate) log: Log,
 }
 
@@ -162,6 +164,7 @@ impl Config {
         for webhook in &self.webhooks {
             webhook.check(&mut Findings::new(sources, "webhooks", found));
         }
+        self.drain.check(&mut Findings::new(sources, "drain", found));
         self.log.check(&mut Findings::new(sources, "log", found));
         if !self.nats.is_given() && !self.workers.events.is_empty() {
             let complaint = "workers are on NATS: nats.servers names it";

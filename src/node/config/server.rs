@@ -26,7 +26,7 @@ pub(crate) struct Server {
     #[schemars(extend("x-env" = "SOCKETIO_CLIENT_DIR"), example = "/usr/share/socket.io-client")]
     pub(crate) client_dir: Option<PathBuf>,
     /// Whether the demo is served: it lets everybody in. Without it: if the node listens on loopback and nothing is configured
-    /// beyond [server], [nats], [cluster], [workers] and [log].
+    /// beyond [server], [nats], [cluster], [workers], [drain] and [log].
     #[schemars(example = false)]
     pub(crate) demo: Option<bool>,
 }

@@ -1,0 +1,45 @@
+//! What the operating system tells a node.
+
+use std::io;
+
+use super::drain::Stop;
+
+/// Listens from now on: SIGTERM drains, Ctrl-C ends the node soon, another one at once.
+#[cfg(unix)]
+pub(super) fn listen(stop: &Stop) -> io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = stop.clone();
+    actix_web::rt::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => stop.drain(),
+                _ = interrupt.recv() => interrupted(&stop),
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Listens from now on: Ctrl-C ends the node soon, another one at once.
+#[cfg(not(unix))]
+pub(super) fn listen(stop: &Stop) -> io::Result<()> {
+    let stop = stop.clone();
+    actix_web::rt::spawn(async move {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            interrupted(&stop);
+        }
+    });
+    Ok(())
+}
+
+/// Whoever presses Ctrl-C while the node ends does not want to wait for that.
+fn interrupted(stop: &Stop) {
+    if stop.is_said() {
+        eprintln!("error: interrupted before all sessions were closed");
+        std::process::exit(130);
+    }
+    stop.soon();
+}

@@ -1,0 +1,170 @@
+//! The program `actix-socketio` as a process, and what it says.
+
+use std::io::{BufRead as _, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::{Address, Frame, Ws};
+use crate::{LONG, ms, until};
+
+/// A node; killed when dropped.
+pub(crate) struct Node {
+    child: Child,
+    stdout: Arc<Mutex<String>>,
+    stderr: Arc<Mutex<String>>,
+}
+
+impl Node {
+    /// The program with these arguments, not yet listening. Its environment has nothing of this one's.
+    pub(crate) fn spawn(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_actix-socketio"));
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(|name| name.starts_with("SOCKETIO_") || name == "RUST_LOG") {
+                command.env_remove(name);
+            }
+        }
+        // The demo tells clients things.
+        command.env("SOCKETIO_SERVER_DEMO", "false");
+        command.args(arguments).envs(environment.iter().copied());
+        Self::run(command)
+    }
+
+    pub(crate) fn run(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let (stdout, stderr) = (collect(child.stdout.take().unwrap()), collect(child.stderr.take().unwrap()));
+        Self { child, stdout, stderr }
+    }
+
+    /// A node that listens on a free port.
+    pub(crate) async fn start(arguments: &[&str]) -> Self {
+        let node = Self::spawn(&[&["--port", "0"], arguments].concat(), &[]);
+        node.listens().await;
+        node
+    }
+
+    /// Waits until it listens, and tells where.
+    pub(crate) async fn listens(&self) -> SocketAddr {
+        let mut address = None;
+        let begin = Instant::now();
+        while address.is_none() {
+            assert!(begin.elapsed() < LONG, "it does not listen: {}", self.log());
+            tokio::time::sleep(ms(2)).await;
+            let said = self.said();
+            let url = said.lines().find_map(|line| line.strip_prefix("listening on "));
+            let host = url.and_then(|url| url.split_once("://")?.1.split(',').next());
+            address = host.map(|host| host.parse().unwrap());
+        }
+        address.unwrap()
+    }
+
+    /// Where it listens without TLS.
+    pub(crate) async fn address(&self) -> Address {
+        Address { socket: self.listens().await, tls: None, edge: None }
+    }
+
+    /// Tells the process something: `TERM`, `INT`, `HUP`.
+    pub(crate) fn signal(&self, name: &str) {
+        let (signal, id) = (format!("-{name}"), self.child.id().to_string());
+        assert!(Command::new("kill").args([signal, id]).status().unwrap().success());
+    }
+
+    /// Waits for its end: its exit code, and how long that took.
+    pub(crate) async fn ended(&mut self) -> (Option<i32>, Duration) {
+        let begin = Instant::now();
+        let mut status = None;
+        until(|| {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        })
+        .await;
+        (status.unwrap().code(), begin.elapsed())
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// What it said to whoever started it.
+    pub(crate) fn said(&self) -> String {
+        self.stdout.lock().unwrap().clone()
+    }
+
+    /// What it logged.
+    pub(crate) fn log(&self) -> String {
+        self.stderr.lock().unwrap().clone()
+    }
+
+    /// Waits for something in its log.
+    pub(crate) async fn logs(&self, text: &str) {
+        let begin = Instant::now();
+        while !self.log().contains(text) {
+            assert!(begin.elapsed() < LONG, "no {text:?} in {}", self.log());
+            tokio::time::sleep(ms(5)).await;
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn collect(stream: impl Read + Send + 'static) -> Arc<Mutex<String>> {
+    let text = Arc::new(Mutex::new(String::new()));
+    let sink = text.clone();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream).lines() {
+            let Ok(line) = line else { break };
+            let mut sink = sink.lock().unwrap();
+            sink.push_str(&line);
+            sink.push('\n');
+        }
+    });
+    text
+}
+
+/// A client in the namespace `/`, on a websocket.
+pub(crate) struct Client {
+    pub(crate) ws: Ws,
+}
+
+impl Client {
+    pub(crate) async fn connect(address: &Address) -> Self {
+        let ws = Ws::open(address, "/socket.io/?EIO=4&transport=websocket").await;
+        Self::over(ws).await.unwrap()
+    }
+
+    /// Joins the namespace; none if the connection ends before.
+    pub(crate) async fn over(mut ws: Ws) -> Option<Self> {
+        let Frame::Text(open) = ws.receive().await else { return None };
+        assert!(open.starts_with("0{"), "the OPEN packet");
+        ws.send("40").await;
+        let Frame::Text(reply) = ws.receive().await else { return None };
+        let reply: Value = serde_json::from_str(reply.strip_prefix("40").unwrap()).unwrap();
+        assert!(reply["sid"].is_string());
+        Some(Self { ws })
+    }
+
+    /// The next packet that is no heartbeat; the close code, if there is one, at the end.
+    pub(crate) async fn packet(&mut self) -> Result<String, Option<u16>> {
+        loop {
+            match self.ws.receive().await {
+                Frame::Text(text) if text == "2" => self.ws.send("3").await,
+                Frame::Text(text) => return Ok(text),
+                Frame::Close(code) => {
+                    self.ws.close(code.unwrap_or(1000)).await;
+                    return Err(code);
+                }
+                Frame::End => return Err(None),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
