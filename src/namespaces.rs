@@ -181,6 +181,14 @@ impl Namespaces {
         self.live.read().unwrap_or_else(PoisonError::into_inner).get(&*normalize(name)).cloned()
     }
 
+    /// The namespace of that name; if there is none here, one that nobody else will see, through which those of other nodes can be
+    /// reached.
+    pub(crate) fn reach(self: &Arc<Self>, name: &str) -> Arc<NamespaceInner> {
+        // As if it were dynamic: it needs no subject.
+        let unseen = |name: &str| self.make(name, Arc::default(), Vec::new(), true);
+        self.get(name).unwrap_or_else(|| unseen(&normalize(name)))
+    }
+
     /// All namespaces, at this moment.
     pub(crate) fn all(&self) -> Vec<Arc<NamespaceInner>> {
         self.live.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()

@@ -323,6 +323,13 @@ impl SocketIo {
         self.namespaces.get(name).map(Namespace)
     }
 
+    /// The sockets of the namespace of that name, wherever they are: to emit to them, list and move them. Unlike [`of`](Self::of) it
+    /// makes nothing, so names may come from others; handlers that are registered on what it returns are never called if this node has
+    /// no such namespace.
+    pub fn reach(&self, name: &str) -> Namespace {
+        Namespace(self.namespaces.reach(name))
+    }
+
     /// All namespaces, dynamic ones that are in use included.
     pub fn namespaces(&self) -> Vec<Namespace> {
         self.namespaces.all().into_iter().map(Namespace).collect()

@@ -95,6 +95,12 @@ pub(super) struct Serve {
     /// How many seconds a worker may take to answer [env: SOCKETIO_WORKER_TIMEOUT] [default: 10]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     worker_timeout: Option<u64>,
+    /// The port of the HTTP API; 0 takes a free one [env: SOCKETIO_API_PORT] [default: none, it is not served]
+    #[arg(long, value_name = "PORT")]
+    api_port: Option<u16>,
+    /// The address of the HTTP API; any other than loopback needs a key [env: SOCKETIO_API_HOST] [default: 127.0.0.1]
+    #[arg(long, value_name = "HOST", value_parser = host)]
+    api_host: Option<IpAddr>,
     #[command(flatten)]
     nats: NatsArgs,
 }
@@ -129,6 +135,8 @@ impl Serve {
         );
         let timeout = self.worker_timeout.map(|seconds| text(format!("{seconds}s")));
         add("--worker-timeout", ["workers", "timeout"], timeout);
+        add("--api-port", ["api", "port"], self.api_port.map(|port| Value::Integer(port.into())));
+        add("--api-host", ["api", "host"], self.api_host.map(|host| text(host.to_string())));
         flags
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Everything here is an application of the library: it must never use anything that is not public.
 
+mod api;
 mod ask;
 mod command_line;
 mod config;

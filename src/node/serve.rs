@@ -13,6 +13,7 @@ use actix_socketio::error::NamespaceError;
 use actix_socketio::{SocketIo, SocketIoBuilder, WorkerOptions};
 use actix_web::App;
 
+use super::api::{Api, ApiError};
 use super::config::{Config, Loaded, SecretError};
 use super::demo::{self, Demo};
 use super::drain::Stop;
@@ -31,7 +32,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a stopping node waits for its webhooks.
 const WEBHOOKS_DEADLINE: Duration = Duration::from_secs(5);
 /// A node in which nothing but this is configured has the demo.
-const DEMO_SECTIONS: [&str; 6] = ["server", "nats", "cluster", "workers", "drain", "log"];
+const DEMO_SECTIONS: [&str; 7] = ["server", "nats", "cluster", "workers", "drain", "api", "log"];
 
 /// Why a node ends before it is told to.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,8 @@ pub(super) enum ServeError {
     Permissions(#[from] PatternError),
     #[error("namespaces: {0}")]
     Namespaces(#[from] NamespaceError),
+    #[error(transparent)]
+    Api(#[from] ApiError),
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error(transparent)]
@@ -120,8 +123,12 @@ pub(super) async fn serve(Loaded { config, sources }: Loaded) -> Result<ExitCode
     let address = server.addresses().first().copied().unwrap_or(address);
     let stop = Stop::new();
     signals::listen(&stop)?;
-    introduce(&io, address, demo.is_some(), is_clustered, client_folder.as_deref());
+    let api = Api::start(&io, &config.api)?;
+    introduce(&io, address, demo.is_some(), is_clustered, client_folder.as_deref(), api.as_ref());
     server.run_until(stop.drained(&io, &config.drain, is_clustered)).await?;
+    if let Some(api) = api {
+        api.stop().await;
+    }
     webhooks.finish(WEBHOOKS_DEADLINE).await;
     println!("stopped");
     Ok(ExitCode::SUCCESS)
@@ -141,6 +148,7 @@ fn introduce(
     has_demo: bool,
     is_clustered: bool,
     client_folder: Option<&Path>,
+    api: Option<&Api>,
 ) {
     let url = format!("http://{address}");
     let path = &io.engine().config().path;
@@ -154,6 +162,9 @@ fn introduce(
     if is_clustered {
         let nodes = io.nodes();
         println!("  cluster     {} nodes, this one is {} ({})", nodes.len(), nodes[0].name, nodes[0].id);
+    }
+    if let Some(api) = api {
+        println!("  HTTP API    http://{}/api/v1/openapi.json", api.address());
     }
     match client_folder {
         Some(folder) => {

@@ -17,7 +17,11 @@ pub(super) fn limit(what: &'static str, is: usize, limit: usize) -> Result<(), E
 }
 
 impl External {
-    pub(super) fn check(&self, limits: &ExternalLimits) -> Result<(), ExternalError> {
+    /// Checks that [`read`](Self::read) would take it, but for its size as JSON.
+    ///
+    /// # Errors
+    /// When it does not obey `limits`, or would do nothing.
+    pub fn check(&self, limits: &ExternalLimits) -> Result<(), ExternalError> {
         let target = &self.target;
         limit("the namespace's bytes are", target.namespace.len(), limits.max_name)?;
         if !target.namespace.starts_with('/') {

@@ -51,9 +51,10 @@ use self::problem::Problem;
 pub(crate) use self::problem::Problems;
 pub(crate) use self::protocol::Protocol;
 pub(crate) use self::secret::SecretError;
-pub(crate) use self::server::{Server, parse_host};
+pub(crate) use self::server::{Server, host, parse_host};
 pub(crate) use self::sources::{Flag, Sources};
 pub(crate) use self::workers::Workers;
+use super::api::ApiOptions;
 use super::drain::Drain;
 use super::namespaces::{self, Namespaces};
 use super::permissions::PermissionOptions;
@@ -84,6 +85,7 @@ pub(crate) struct Config {
     /// HTTP servers that are told what happens.
     pub(in crate::node) webhooks: Vec<WebhookOptions>,
     pub(crate) drain: Drain,
+    pub(crate) api: ApiOptions,
     pub(crate) log: Log,
 }
 
@@ -165,6 +167,7 @@ impl Config {
             webhook.check(&mut Findings::new(sources, "webhooks", found));
         }
         self.drain.check(&mut Findings::new(sources, "drain", found));
+        self.api.check(&mut Findings::new(sources, "api", found));
         self.log.check(&mut Findings::new(sources, "log", found));
         if !self.nats.is_given() && !self.workers.events.is_empty() {
             let complaint = "workers are on NATS: nats.servers names it";

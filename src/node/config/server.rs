@@ -26,7 +26,7 @@ pub(crate) struct Server {
     #[schemars(extend("x-env" = "SOCKETIO_CLIENT_DIR"), example = "/usr/share/socket.io-client")]
     pub(crate) client_dir: Option<PathBuf>,
     /// Whether the demo is served: it lets everybody in. Without it: if the node listens on loopback and nothing is configured
-    /// beyond [server], [nats], [cluster], [workers], [drain] and [log].
+    /// beyond [server], [nats], [cluster], [workers], [drain], [api] and [log].
     #[schemars(example = false)]
     pub(crate) demo: Option<bool>,
 }
@@ -37,7 +37,8 @@ impl Default for Server {
     }
 }
 
-fn host<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpAddr, D::Error> {
+/// Reads an address to listen on.
+pub(crate) fn host<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpAddr, D::Error> {
     let text = String::deserialize(deserializer)?;
     parse_host(&text)
         .ok_or_else(|| de::Error::invalid_value(de::Unexpected::Str(&text), &"an IP address or localhost"))

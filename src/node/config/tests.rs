@@ -131,6 +131,9 @@ fn what_makes_no_sense_together_is_refused() {
         ("[engine]\ntransports = []", "at least one"),
         ("[engine]\npath = \"/\"", "engine.path"),
         ("[log]\nfilter = \"a=b=c\"", "log.filter"),
+        ("[api]\nhost = \"::\"\nport = 1", "only with a key"),
+        ("[api]\nmax_body = 0", "api.max_body"),
+        ("[api]\n[[api.keys]]\nname = \"x\"\nsecret = { env = \"X\" }\nscopes = []", "no scope"),
         ("[[workers.events]]\nnamespace = \"/\"\nevent = \"x\"", "nats.servers"),
     ] {
         let complaint = file(text).expect_err(text);

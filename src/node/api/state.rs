@@ -1,0 +1,61 @@
+//! What the handlers of the internal listener have in common.
+
+use actix_socketio::cluster::external::{Action, External, ExternalLimits};
+use actix_socketio::cluster::message::Target;
+use actix_socketio::{BroadcastOperator, SocketIo};
+
+use super::keys::{KeyError, Keys};
+use super::options::ApiOptions;
+use super::problem::Problem;
+
+/// See the module's documentation.
+pub(super) struct ApiState {
+    io: SocketIo,
+    keys: Keys,
+    options: ApiOptions,
+    limits: ExternalLimits,
+}
+
+impl ApiState {
+    pub(super) fn new(io: SocketIo, options: ApiOptions) -> Result<Self, KeyError> {
+        let limits = ExternalLimits { max_bytes: options.max_body.bytes(), ..ExternalLimits::default() };
+        Ok(Self { io, keys: Keys::read(&options)?, options, limits })
+    }
+
+    pub(super) fn io(&self) -> &SocketIo {
+        &self.io
+    }
+
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    pub(super) fn options(&self) -> &ApiOptions {
+        &self.options
+    }
+
+    /// An error unless an external process might ask for it over NATS, too: both have the same limits.
+    pub(super) fn check(&self, target: &Target, action: Action) -> Result<Action, Problem> {
+        let external = External { target: target.clone(), action };
+        match external.check(&self.limits) {
+            Ok(()) => Ok(external.action),
+            Err(error) => Err(Problem::bad_request(error)),
+        }
+    }
+
+    /// Whatever sockets of the cluster are meant.
+    pub(super) fn sockets(&self, target: &Target) -> BroadcastOperator {
+        let namespace = self.io.reach(&target.namespace);
+        namespace.to(names(&target.rooms)).except(names(&target.except))
+    }
+
+    /// The nodes that nothing can be sent to now.
+    pub(super) fn unreachable(&self) -> Vec<String> {
+        let nodes = self.io.nodes().into_iter();
+        nodes.filter(|node| !node.is_reachable).map(|node| node.id).collect()
+    }
+}
+
+fn names(rooms: &[std::sync::Arc<str>]) -> Vec<String> {
+    rooms.iter().map(ToString::to_string).collect()
+}

@@ -1,0 +1,32 @@
+//! The deployable node as its operators see it: the program in a process of its own, asked over HTTP.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+#[path = "../cluster/nats.rs"]
+#[allow(dead_code, reason = "shared with the tests of clusters")]
+mod nats;
+
+mod client;
+mod http_api;
+mod keys;
+mod process;
+
+use std::time::{Duration, Instant};
+
+pub(crate) const LONG: Duration = Duration::from_secs(10);
+
+pub(crate) fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// Waits for something to become true.
+pub(crate) async fn until(mut is_true: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_true() {
+        assert!(begin.elapsed() < LONG, "did not happen in time");
+        tokio::time::sleep(ms(2)).await;
+    }
+}
