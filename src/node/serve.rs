@@ -123,7 +123,7 @@ pub(super) async fn serve(Loaded { config, sources }: Loaded) -> Result<ExitCode
     let address = server.addresses().first().copied().unwrap_or(address);
     let stop = Stop::new();
     signals::listen(&stop)?;
-    let api = Api::start(&io, &config.api)?;
+    let api = Api::start(&io, &stop, &config.api)?;
     introduce(&io, address, demo.is_some(), is_clustered, client_folder.as_deref(), api.as_ref());
     server.run_until(stop.drained(&io, &config.drain, is_clustered)).await?;
     if let Some(api) = api {

@@ -10,6 +10,7 @@ mod support;
 mod nats;
 
 mod client;
+mod health;
 mod http_api;
 mod keys;
 mod process;

@@ -1,8 +1,8 @@
 //! A node as a process, and its internal listener.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Lines, Read as _};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
@@ -13,6 +13,8 @@ use crate::support::{Address, Http, Response};
 /// A node; killed when dropped.
 pub(crate) struct Node {
     child: Child,
+    /// What it says must be taken.
+    _stdout: Lines<BufReader<ChildStdout>>,
     pub(crate) clients: Address,
     pub(crate) api: Option<Address>,
 }
@@ -63,7 +65,7 @@ impl Node {
                 break clients;
             }
         };
-        Self { child, clients, api }
+        Self { child, _stdout: lines, clients, api }
     }
 
     pub(crate) async fn client(&self) -> Client {
@@ -100,6 +102,19 @@ impl Node {
         let response = self.request("GET", path, &[], "").await;
         assert_eq!(response.status, 200, "{}", response.text());
         response.json()
+    }
+}
+
+impl Node {
+    /// Waits for its end: whether it was a good one.
+    pub(crate) async fn ended(&mut self) -> bool {
+        let mut end = None;
+        crate::until(|| {
+            end = self.child.try_wait().unwrap();
+            end.is_some()
+        })
+        .await;
+        end.is_some_and(|status| status.success())
     }
 }
 

@@ -6,6 +6,7 @@
 mod batch;
 mod body;
 mod emit;
+mod health;
 mod keys;
 mod list;
 mod manage;
@@ -28,6 +29,7 @@ use self::keys::KeyError;
 pub(in crate::node) use self::options::ApiOptions;
 use self::problem::Problem;
 use self::state::ApiState;
+use super::drain::Stop;
 
 /// Why the internal listener is not there.
 #[derive(Debug, thiserror::Error)]
@@ -46,11 +48,15 @@ pub(in crate::node) struct Api {
 
 impl Api {
     /// Serves from now on, if the options name a port.
-    pub(in crate::node) fn start(io: &SocketIo, options: &ApiOptions) -> Result<Option<Self>, ApiError> {
+    pub(in crate::node) fn start(
+        io: &SocketIo,
+        stop: &Stop,
+        options: &ApiOptions,
+    ) -> Result<Option<Self>, ApiError> {
         let Some(port) = options.port else { return Ok(None) };
         let address = SocketAddr::new(options.host, port);
         let max_connections = options.max_connections;
-        let state = web::Data::new(ApiState::new(io.clone(), options.clone())?);
+        let state = web::Data::new(ApiState::new(io.clone(), stop.clone(), options.clone())?);
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(state.clone())
@@ -94,6 +100,9 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(post("/api/v1/leave", manage::leave))
         .service(post("/api/v1/disconnect", manage::disconnect))
         .service(post("/api/v1/close-room", manage::close_room))
+        .service(post("/api/v1/drain", health::drain))
+        .service(get("/healthz", health::healthz))
+        .service(get("/readyz", health::readyz))
         .service(get("/api/v1/rooms", list::rooms))
         .service(get("/api/v1/sockets", list::sockets))
         .service(get("/api/v1/nodes", list::nodes))

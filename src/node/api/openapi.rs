@@ -5,7 +5,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{IntoResponses, Modify, OpenApi};
 
 use super::problem::Problem;
-use super::{batch, emit, list, manage};
+use super::{batch, emit, health, list, manage};
 
 /// What any operation may answer.
 #[derive(IntoResponses)]
@@ -55,6 +55,7 @@ impl Modify for Keys {
         manage::leave,
         manage::disconnect,
         manage::close_room,
+        health::drain,
         list::rooms,
         list::sockets,
         list::nodes,

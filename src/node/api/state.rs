@@ -7,23 +7,30 @@ use actix_socketio::{BroadcastOperator, SocketIo};
 use super::keys::{KeyError, Keys};
 use super::options::ApiOptions;
 use super::problem::Problem;
+use crate::node::drain::Stop;
 
 /// See the module's documentation.
 pub(super) struct ApiState {
     io: SocketIo,
+    stop: Stop,
     keys: Keys,
     options: ApiOptions,
     limits: ExternalLimits,
 }
 
 impl ApiState {
-    pub(super) fn new(io: SocketIo, options: ApiOptions) -> Result<Self, KeyError> {
+    pub(super) fn new(io: SocketIo, stop: Stop, options: ApiOptions) -> Result<Self, KeyError> {
         let limits = ExternalLimits { max_bytes: options.max_body.bytes(), ..ExternalLimits::default() };
-        Ok(Self { io, keys: Keys::read(&options)?, options, limits })
+        Ok(Self { io, stop, keys: Keys::read(&options)?, options, limits })
     }
 
     pub(super) fn io(&self) -> &SocketIo {
         &self.io
+    }
+
+    /// Where the node is told to end.
+    pub(super) fn stop(&self) -> &Stop {
+        &self.stop
     }
 
     pub(super) fn keys(&self) -> &Keys {

@@ -1,0 +1,45 @@
+//! What load balancers and operators look at, and how a node is told to end.
+
+use serde_json::json;
+
+use crate::nats::NatsServer;
+use crate::process::Node;
+
+async fn status(node: &Node, path: &str) -> u16 {
+    node.request("GET", path, &[], "").await.status
+}
+
+#[tokio::test]
+async fn a_node_without_nats_lives_but_is_not_ready() {
+    let nats = NatsServer::start(&[]);
+    let node = Node::on(&nats, "one");
+    assert_eq!((status(&node, "/healthz").await, status(&node, "/readyz").await), (200, 200));
+    drop(nats);
+    let begin = std::time::Instant::now();
+    while status(&node, "/readyz").await != 503 {
+        assert!(begin.elapsed() < crate::LONG, "it does not notice");
+    }
+    assert_eq!(status(&node, "/healthz").await, 200);
+}
+
+#[tokio::test]
+async fn a_draining_node_is_not_ready_and_ends() {
+    let key = "a-key-of-more-than-16-bytes";
+    let drains =
+        [("SOCKETIO_API_KEY", key), ("SOCKETIO_DRAIN_WAIT", "700ms"), ("SOCKETIO_DRAIN_SPREAD", "1ms")];
+    let mut node = Node::with(&[], &drains);
+    let mut client = node.client().await;
+    // Neither needs a key; draining does.
+    assert_eq!((status(&node, "/healthz").await, status(&node, "/readyz").await), (200, 200));
+    assert_eq!(node.try_post("/api/v1/drain", &json!({})).await.status, 401);
+    let bearer = format!("Bearer {key}");
+    let headers = [("Content-Type", "application/json"), ("Authorization", &*bearer)];
+    assert_eq!(node.request("POST", "/api/v1/drain", &headers, "{}").await.status, 200);
+    let begin = std::time::Instant::now();
+    while status(&node, "/readyz").await != 503 {
+        assert!(begin.elapsed() < crate::LONG, "it does not drain");
+    }
+    // No DISCONNECT: the transport ends.
+    assert_eq!(client.packet().await, None);
+    assert!(node.ended().await);
+}
