@@ -9,7 +9,7 @@ use crate::node::config::secret::Secret;
 use crate::node::config::size::Size;
 use crate::node::config::{Findings, host};
 
-/// The internal listener: an HTTP API for backends and operators (docs/http-api.md).
+/// The internal listener: an HTTP API for backends and operators, health and readiness (docs/http-api.md).
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(in crate::node) struct ApiOptions {
@@ -75,8 +75,8 @@ pub(in crate::node) struct KeyOptions {
     pub(super) name: String,
     /// The key itself: at least 16 bytes of printable ASCII without spaces.
     pub(super) secret: Secret,
-    /// What it is good for: "emit" (events, and their answers), "manage" (join, leave, disconnect, close rooms), "read" (nodes, rooms,
-    /// sockets, presence).
+    /// What it is good for: "emit" (events, and their answers), "manage" (join, leave, disconnect, close rooms, drain), "read" (nodes,
+    /// rooms, sockets).
     #[schemars(example = ["emit"])]
     pub(super) scopes: Vec<Scope>,
 }
