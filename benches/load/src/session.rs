@@ -76,7 +76,8 @@ impl<A: Application> Sessions<A> {
                 self.phases[id] = Phase::Connected;
                 self.application.connected(out, id)
             }
-            (_, [b'6']) => Ok(()),
+            // events of a server whose handler runs before it answers CONNECT
+            (Phase::Open, [b'4', b'2', ..]) | (_, [b'6']) => Ok(()),
             (_, [b'1']) => {
                 out.close(id);
                 Ok(())

@@ -83,6 +83,7 @@ async fn main() -> std::io::Result<()> {
         App::new().app_data(sessions.clone()).service(endpoint)
     })
     .workers(1)
+    .shutdown_timeout(0)
     .tcp_nodelay(true)
     .bind(("127.0.0.1", port))?
     .run()
