@@ -1,6 +1,7 @@
 """`benches/run` calls this once everything is built."""
 
 import argparse
+import signal
 import sys
 import time
 
@@ -9,6 +10,8 @@ from .rows import RUNS
 
 
 def main():
+    # whoever is ended ends its servers
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     keys = [run.key for run in RUNS] + ["growth", "start"]
     parser = argparse.ArgumentParser(prog="benches/run")
     parser.add_argument("--quick", action="store_true", help="a smoke: every run once and short, no figure to quote")

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from . import servers
-from .rows import BASE, GROWTH
+from .rows import BASE, GROWTH, GROWTH_ROUNDS
 
 LIMIT = 180
 
@@ -32,6 +32,12 @@ class Results:
         lines = self.lines.get((run, server), [])
         return [line[figure] for line in lines if line.get(figure) is not None]
 
+    def pairs(self, run, one, other, figure):
+        """What two servers had in the same turns."""
+        lines = zip(self.lines.get((run, one), []), self.lines.get((run, other), []))
+        pairs = [(one.get(figure), other.get(figure)) for one, other in lines]
+        return [pair for pair in pairs if None not in pair]
+
     def faults(self, run, server):
         lines = self.lines.get((run, server), [])
         names = ("missing", "duplicates", "out_of_order", "wrong")
@@ -45,7 +51,9 @@ def load(arguments):
     if done.returncode != 0:
         raise RuntimeError(done.stderr.strip() or f"load ended with {done.returncode}")
     line = json.loads(done.stdout)
-    if "node1_p50_us" in line:
+    if arguments[0] == "nats":
+        line["added_us"] = line["p50_us"]
+    elif "node1_p50_us" in line:
         line["added_us"] = line["node1_p50_us"] - line["node0_p50_us"]
     return line
 
@@ -77,21 +85,22 @@ def interleaved(results, run, quick):
     for turn in range(1 if quick else rounds):
         for name in run.servers:
             if turn < (run.pairs if name in BASE else run.others):
-                once(results, run.key, name, with_time(run.load, quick), run.nodes)
+                once(results, run.key, name, with_time(run.apart.get(name, run.load), quick), run.nodes)
 
 
 def growth(results, quick):
-    for turn in range(1 if quick else 3):
-        for title, arguments, _, _, sizes in GROWTH:
-            for size in sizes:
+    for _ in range(1 if quick else GROWTH_ROUNDS):
+        for row in GROWTH:
+            for size in row.sizes:
                 members = str(size // 8 if quick else size)
-                once(results, f"{title} {size}", "ours", with_time([*arguments, "--clients", members], quick))
+                for name in ("ours", "floor"):
+                    once(results, row.key(size), name, with_time([*row.load, "--clients", members], quick))
 
 
 def start(results):
     """From the start of the binary to its first answer, and its size without symbols."""
     binary = servers.PRODUCT / "actix-socketio"
-    port = servers.free_port()
+    port = next(servers.PORTS)
     command = ["start", "--target", f"127.0.0.1:{port}", "--", "taskset", "-c", servers.SERVER_CORE]
     results.add("start", "ours", load([*command, str(binary), "--port", str(port)]))
     descriptor, name = tempfile.mkstemp()

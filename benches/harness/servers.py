@@ -11,7 +11,7 @@ from pathlib import Path
 
 BENCHES = Path(__file__).resolve().parent.parent
 ROOT = BENCHES.parent
-PRODUCT = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+PRODUCT = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release"
 LAB = BENCHES / "target" / "release"
 VENV = BENCHES / "peers" / "python" / ".venv" / "bin"
 LOAD = LAB / "load"
@@ -47,10 +47,19 @@ SERVERS = {
 }
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+def ports():
+    """Free ones, again and again others, below those that clients are given: one of a client may be in use for a minute after it."""
+    while True:
+        for port in range(20000, 30000):
+            with socket.socket() as listener:
+                try:
+                    listener.bind(("127.0.0.1", port))
+                except OSError:
+                    continue
+            yield port
+
+
+PORTS = ports()
 
 
 def start(command, port, environment):
@@ -88,7 +97,8 @@ class Fleet:
     """The processes of one run: one server, or two nodes and their broker."""
 
     def __init__(self, name, nodes=1):
-        self.server = SERVERS.get(name)
+        # none: the broker is what is measured
+        self.server = None if name == "nats" else SERVERS[name]
         self.nodes = nodes
         self.processes = []
         self.broker = None
@@ -102,7 +112,7 @@ class Fleet:
                 self.folder = tempfile.mkdtemp(prefix="lab-")
                 environment |= self.start_broker(self.server.broker if self.server else "nats")
             for _ in range(self.nodes if self.server else 0):
-                port = free_port()
+                port = next(PORTS)
                 process = start(self.server.command, port, {**environment, "PORT": str(port)})
                 self.processes.append((process, port))
             if self.server is None:
@@ -113,7 +123,7 @@ class Fleet:
         return self
 
     def start_broker(self, kind):
-        port = free_port()
+        port = next(PORTS)
         if kind == "nats":
             command = [str(VENV / "nats-server"), "--addr", "127.0.0.1", "--port", str(port)]
             variables = {"NATS_URL": f"nats://127.0.0.1:{port}"}

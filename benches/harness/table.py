@@ -10,8 +10,8 @@ from statistics import median
 from . import servers, verdict
 from .rows import GROWTH_LIMIT
 
-COLUMNS = ("ours", "embedded", "floor", "batched", "polling", "socketioxide", "node", "python")
-HEADINGS = {"ours": "ours", "node": "Node", "python": "python", "polling": "actix-web", "batched": "floor, batched"}
+COLUMNS = ("ours", "embedded", "floor", "batched", "polling", "nats", "socketioxide", "node", "python")
+HEADINGS = {"ours": "ours", "node": "Node", "python": "python", "polling": "actix-web", "batched": "floor, batched", "nats": "bare NATS"}
 
 
 def number(value):
@@ -40,9 +40,6 @@ def comparison(results, runs):
             cells = [cell(results.values(run.key, name, row.figure)) for name in columns]
             if any(cells):
                 yield line(row.title, row.unit, *cells)
-    nats = results.values("nats", "nats", "p50_us")
-    if nats:
-        yield f"\nBare NATS, publisher to subscriber, p50: {cell(nats)} µs."
 
 
 def verdicts(results, runs):
@@ -51,18 +48,19 @@ def verdicts(results, runs):
     for run in runs:
         for row in run.rows:
             for target in row.targets:
-                ratio, found = verdict.compare(results, run, row, target)
-                if found != verdict.NONE:
-                    yield line(row.title, f"≤ {target.limit} × {target.against}", f"{ratio:.2f}", found)
-            for name, limit, found in verdict.limits(results, run, row):
-                values = results.values(run.key, name, row.figure)
-                if values:
-                    title = row.title if name == "ours" else f"{row.title}, {name}"
-                    yield line(title, f"≤ {limit} {row.unit}", number(median(values)), found)
-    for title, unit, sizes, medians, ratio, found in verdict.grown(results):
-        if ratio is not None:
-            steps = ", ".join(f"{number(value)} at {size:,}" for size, value in zip(sizes, medians))
-            yield line(f"{title} ({steps} {unit})", f"≤ {GROWTH_LIMIT} × from 1× to 16×", f"{ratio:.2f}", found)
+                found, ratio, pairs = verdict.compare(results, run, row, target)
+                name = HEADINGS.get(target.against, target.against)
+                if ratio is not None:
+                    spread = f"{ratio:.2f} ({min(pairs):.2f}–{max(pairs):.2f})" if len(pairs) > 1 else f"{ratio:.2f}"
+                    yield line(row.title, f"≤ {target.limit} × {name}", spread, found)
+            for name, limit, value, found in verdict.limits(results, run, row):
+                title = row.title if name == "ours" else f"{row.title}, {name}"
+                yield line(title, f"≤ {limit} {row.unit}", number(value), found)
+    for row, medians, ratio, floor, found in verdict.grown(results):
+        steps = ", ".join(f"{number(value)} at {size:,}" for size, value in zip(row.sizes, medians))
+        title = f"growth: {row.title} ({steps} {row.unit})"
+        beside = "" if floor is None else f" (floor {floor:.2f})"
+        yield line(title, f"≤ {GROWTH_LIMIT} × from 1× to 16×", f"{ratio:.2f}{beside}", found)
     for title, value, unit, limit, found in verdict.product(results):
         yield line(title, f"≤ {limit} {unit}", number(value), found)
 

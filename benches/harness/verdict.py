@@ -2,9 +2,9 @@
 
 from statistics import median
 
-from .rows import GROWTH, GROWTH_LIMIT, SIZE_LIMIT_MIB, START_LIMIT_MS
+from .rows import FLOORS, GROWTH, GROWTH_LIMIT, SIZE_LIMIT_MIB, START_LIMIT_MS
 
-# A limit below this is near the noise: it counts when enough pairs agree.
+# A ratio to a floor that must be below this is near the noise: it counts when enough pairs agree.
 CLOSE = 1.4
 PAIRS = 9
 
@@ -12,24 +12,23 @@ MET, MISSED, OPEN, NONE = "met", "missed", "not told apart", "not measured"
 
 
 def compare(results, run, row, target):
-    """Returns the ratio and the verdict of one target."""
+    """The verdict of one target, the ratio of the medians, and the ratios of the pairs."""
     ours = results.values(run.key, "ours", row.figure)
-    other_run, figure = ("nats", "p50_us") if target.against == "nats" else (run.key, row.figure)
-    theirs = results.values(other_run, target.against, figure)
+    theirs = results.values(run.key, target.against, row.figure)
     if not ours or not theirs or median(theirs) <= 0:
-        return None, NONE
+        return NONE, None, []
     ratio = median(ours) / median(theirs)
+    pairs = [a / b for a, b in results.pairs(run.key, "ours", target.against, row.figure) if b > 0]
     if any(results.faults(run.key, "ours").values()):
-        return ratio, MISSED
+        return MISSED, ratio, pairs
     verdict = MET if ratio <= target.limit else MISSED
-    if target.limit >= CLOSE:
-        return ratio, verdict
-    pairs = [a / b for a, b in zip(ours, theirs)]
+    if target.limit >= CLOSE or target.against not in FLOORS:
+        return verdict, ratio, pairs
     if len(pairs) >= PAIRS and one_side(pairs, target.limit):
-        return ratio, verdict
+        return verdict, ratio, pairs
     if row.figure == "cpu_us" and user_space(results, run, target) == verdict:
-        return ratio, f"{verdict} (user space)"
-    return ratio, OPEN
+        return f"{verdict} (user space)", ratio, pairs
+    return OPEN, ratio, pairs
 
 
 def one_side(values, limit):
@@ -38,34 +37,39 @@ def one_side(values, limit):
 
 def user_space(results, run, target):
     """The kernel's part is the same work for both: what our user space takes more, as a part of all that the floor takes."""
-    ours = results.values(run.key, "ours", "user_us")
-    theirs = results.values(run.key, target.against, "user_us")
-    totals = results.values(run.key, target.against, "cpu_us")
-    pairs = [1 + (a - b) / total for a, b, total in zip(ours, theirs, totals) if total > 0]
-    if len(pairs) < PAIRS or not one_side(pairs, target.limit):
+    users = results.pairs(run.key, "ours", target.against, "user_us")
+    totals = results.pairs(run.key, "ours", target.against, "cpu_us")
+    ratios = [1 + (ours - floor) / total for (ours, floor), (_, total) in zip(users, totals) if total > 0]
+    if len(ratios) < PAIRS or not one_side(ratios, target.limit):
         return OPEN
-    return MET if max(pairs) <= target.limit else MISSED
+    return MET if max(ratios) <= target.limit else MISSED
 
 
 def limits(results, run, row):
-    """Absolute limits of our own servers: (name, limit, verdict)."""
+    """Absolute limits of our own servers: (name, limit, found, verdict)."""
     for name, limit in row.limits.items():
         values = results.values(run.key, name, row.figure)
-        yield name, limit, NONE if not values else MET if median(values) <= limit else MISSED
+        if values:
+            yield name, limit, median(values), MET if median(values) <= limit else MISSED
 
 
 def grown(results):
-    """Per growth row: title, unit, medians by size, ratio of the last to the first, verdict."""
-    for title, _, figure, unit, sizes in GROWTH:
-        medians = []
-        for size in sizes:
-            values = results.values(f"{title} {size}", "ours", figure)
-            medians.append(median(values) if values else None)
-        if None in medians or medians[0] <= 0:
-            yield title, unit, sizes, medians, None, NONE
+    """Per growth row: the row, its medians by size, the ratio of the last to the first, that of the floor, the verdict."""
+    for row in GROWTH:
+        sizes = {name: sizes_of(results, row, name) for name in ("ours", "floor")}
+        ratios = {name: medians[-1] / medians[0] for name, medians in sizes.items() if medians and medians[0] > 0}
+        if "ours" not in ratios:
             continue
-        ratio = medians[-1] / medians[0]
-        yield title, unit, sizes, medians, ratio, MET if ratio <= GROWTH_LIMIT else MISSED
+        pairs = zip(*(results.values(row.key(size), "ours", row.figure) for size in (row.sizes[0], row.sizes[-1])))
+        pairs = [last / first for first, last in pairs if first > 0]
+        verdict = MET if ratios["ours"] <= GROWTH_LIMIT else MISSED
+        yield row, sizes["ours"], ratios["ours"], ratios.get("floor"), verdict if one_side(pairs, GROWTH_LIMIT) else OPEN
+
+
+def sizes_of(results, row, name):
+    """The medians by size; none unless all were measured."""
+    values = [results.values(row.key(size), name, row.figure) for size in row.sizes]
+    return [median(each) for each in values] if all(values) else []
 
 
 def product(results):

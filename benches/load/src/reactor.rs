@@ -10,7 +10,7 @@ use mio::{Events, Interest, Poll, Token};
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// Connections come from so many addresses (127.0.0.1 and on): one has 28,000 ports, some of them waiting after a close.
-const SOURCES: usize = 16;
+const SOURCES: usize = 64;
 const READ: usize = 256 * 1024;
 
 /// What happens to connections. A connection is named by its slot, which is used again after its end.
