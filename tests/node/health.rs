@@ -43,3 +43,15 @@ async fn a_draining_node_is_not_ready_and_ends() {
     assert_eq!(client.packet().await, None);
     assert!(node.ended().await);
 }
+
+#[tokio::test]
+async fn a_node_with_too_much_memory_is_not_ready() {
+    for (most, expected) in [("1MiB", 503), ("1GiB", 200)] {
+        let node = Node::with(&[], &[("SOCKETIO_API_READY_MEMORY", most)]);
+        assert_eq!(
+            (status(&node, "/healthz").await, status(&node, "/readyz").await),
+            (200, expected),
+            "{most}"
+        );
+    }
+}

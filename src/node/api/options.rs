@@ -27,6 +27,9 @@ pub(in crate::node) struct ApiOptions {
     pub(super) max_answers: Size,
     /// Connections that are served at a time; more wait.
     pub(super) max_connections: usize,
+    /// With more resident memory than that the node says that it is not ready (Linux only). Without it: it does not look.
+    #[schemars(example = &"2GiB")]
+    pub(super) ready_memory: Option<Size>,
     /// Further keys, each for a part of it.
     pub(super) keys: Vec<KeyOptions>,
 }
@@ -40,6 +43,7 @@ impl Default for ApiOptions {
             max_body: Size::from(1024 * 1024),
             max_answers: Size::from(16 * 1024 * 1024),
             max_connections: 256,
+            ready_memory: None,
             keys: Vec::new(),
         }
     }
