@@ -9,6 +9,9 @@
 
 mod answer;
 mod base64;
+#[cfg(feature = "bench-internals")]
+#[doc(hidden)]
+pub mod bench;
 mod connection;
 mod connections;
 mod drain;

@@ -98,6 +98,12 @@ pub(super) fn unregister(slot: Slot) {
 }
 
 impl Slot {
+    /// A place on a thread that there is not.
+    #[cfg(feature = "bench-internals")]
+    pub(super) fn nowhere() -> Self {
+        Self { thread: NonZeroU64::MAX, index: 0 }
+    }
+
     /// Whether this is the thread of the socket.
     pub(super) fn is_here(self) -> bool {
         self.thread == current_thread()
