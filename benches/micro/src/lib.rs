@@ -109,6 +109,6 @@ pub const PATHS: &[Path] = &[
         name: "bus-broadcast",
         operation: "an event reaches one socket on another node over the in-process bus",
         run: server::bus_broadcast,
-        count: 1_000,
+        count: 5_000,
     },
 ];

@@ -196,8 +196,12 @@ pub(crate) fn polling(n: u64) -> Duration {
 pub(crate) fn bus_broadcast(n: u64) -> Duration {
     alone(async move {
         let hub = MemoryHub::default();
-        let here = with_handlers(SocketIo::builder().bus(hub.connect()).build());
-        let there = with_handlers(SocketIo::builder().bus(hub.connect()).build());
+        // No heartbeats in between: how many there are is a question of time.
+        let node = || {
+            let builder = SocketIo::builder().bus(hub.connect());
+            builder.cluster(|cluster| cluster.heartbeat_interval = Duration::from_secs(3600)).build()
+        };
+        let (here, there) = (with_handlers(node()), with_handlers(node()));
         here.cluster_ready(Duration::from_secs(10)).await;
         there.cluster_ready(Duration::from_secs(10)).await;
         let sender = connected(&here).await;
