@@ -105,10 +105,4 @@ pub const PATHS: &[Path] = &[
         run: server::polling,
         count: 400,
     },
-    Path {
-        name: "bus-broadcast",
-        operation: "an event reaches one socket on another node over the in-process bus",
-        run: server::bus_broadcast,
-        count: 5_000,
-    },
 ];

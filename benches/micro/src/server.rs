@@ -4,7 +4,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix_socketio::cluster::memory::MemoryHub;
 use actix_socketio::engine::{Message, bench};
 use actix_socketio::test::run_local;
 use actix_socketio::{Args, Data, Namespace, Reply, Socket, SocketIo};
@@ -23,10 +22,7 @@ fn alone<F: Future<Output = Duration>>(run: F) -> Duration {
 
 /// The handlers of the testbed that the paths need.
 fn server() -> SocketIo {
-    with_handlers(SocketIo::new())
-}
-
-fn with_handlers(io: SocketIo) -> SocketIo {
+    let io = SocketIo::new();
     io.of("/")
         .on("echo", async |args: Args| args)
         .on("join", async |socket: Socket, Data(room): Data<String>| {
@@ -188,31 +184,6 @@ pub(crate) fn polling(n: u64) -> Duration {
         for _ in 0..n {
             post(r#"421["echo","a text of some length"]"#).await;
             assert!(poll().await.starts_with(b"431["));
-        }
-        begin.elapsed()
-    })
-}
-
-pub(crate) fn bus_broadcast(n: u64) -> Duration {
-    alone(async move {
-        let hub = MemoryHub::default();
-        // No heartbeats in between: how many there are is a question of time.
-        let node = || {
-            let builder = SocketIo::builder().bus(hub.connect());
-            builder.cluster(|cluster| cluster.heartbeat_interval = Duration::from_secs(3600)).build()
-        };
-        let (here, there) = (with_handlers(node()), with_handlers(node()));
-        here.cluster_ready(Duration::from_secs(10)).await;
-        there.cluster_ready(Duration::from_secs(10)).await;
-        let sender = connected(&here).await;
-        let member = joined(&there, "all").await;
-        let question = masked(br#"42["bcast","all","a text of some length"]"#);
-        let answer = br#"__42["msg","a text of some length"]"#.len();
-        let begin = Instant::now();
-        for _ in 0..n {
-            let until = member.received() + answer;
-            sender.send(&question);
-            member.receives(until).await;
         }
         begin.elapsed()
     })
