@@ -3,6 +3,7 @@
 //! The token lets any node of a cluster see whom a session belongs to; it is looked up among the known
 //! nodes, never used as a subject. A custom generator supplies the random part only.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -36,6 +37,35 @@ impl NodeToken {
 impl fmt::Debug for NodeToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+thread_local! {
+    static RANDOMNESS: RefCell<Randomness> = const { RefCell::new(Randomness { bytes: [0; 1024], left: 0 }) };
+}
+
+/// Bytes of the operating system's randomness, fetched for many ids in one call. Those that were taken are wiped: who reads this
+/// process' memory later learns no id from it.
+struct Randomness {
+    bytes: [u8; 1024],
+    /// How many were not taken, at the beginning of `bytes`.
+    left: usize,
+}
+
+impl Randomness {
+    fn take(&mut self) -> [u8; 16] {
+        if self.left == 0 {
+            if let Err(error) = getrandom::fill(&mut self.bytes) {
+                // The system's source failed: a v4 uuid would fail the same way, and a guessable session id is
+                // worse than a refused connection.
+                panic!("no randomness from the operating system: {error}");
+            }
+            self.left = self.bytes.len();
+        }
+        self.left -= 16;
+        let mut random = [0; 16];
+        self.bytes[self.left..self.left + 16].swap_with_slice(&mut random);
+        random
     }
 }
 
@@ -81,12 +111,7 @@ impl IdSource {
     /// An id from the operating system's randomness, whatever generator is configured. Socket ids are made
     /// here, so they say nothing about the session id.
     pub fn random_id(&self) -> Arc<str> {
-        let mut random = [0u8; 16];
-        if let Err(error) = getrandom::fill(&mut random) {
-            // The system's source failed: a v4 uuid would fail the same way, and a guessable session id is
-            // worse than a refused connection.
-            panic!("no randomness from the operating system: {error}");
-        }
+        let random = RANDOMNESS.with_borrow_mut(Randomness::take);
         let mut id = String::with_capacity(RANDOM_LENGTH + NODE_TOKEN_LENGTH);
         URL_SAFE_NO_PAD.encode_string(random, &mut id);
         id.push_str(self.node.as_str());
@@ -111,6 +136,8 @@ fn is_id(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
@@ -120,6 +147,14 @@ mod tests {
         assert_ne!(one, two);
         assert_eq!(one.len(), 22 + NODE_TOKEN_LENGTH);
         assert!(is_id(&one) && one.ends_with(source.node().as_str()));
+    }
+
+    #[test]
+    fn what_one_fetch_gave_is_used_once_and_wiped() {
+        let mut randomness = Randomness { bytes: [0; 1024], left: 0 };
+        let taken: HashSet<[u8; 16]> = (0..64).map(|_| randomness.take()).collect();
+        assert_eq!((taken.len(), randomness.left, randomness.bytes), (64, 0, [0; 1024]));
+        assert!(!taken.contains(&randomness.take()));
     }
 
     #[test]

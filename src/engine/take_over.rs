@@ -26,7 +26,7 @@ use super::native::NativeStream;
 /// How long an answer may take to be written to a client that does not read it.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A stream that can be taken over.
+/// A stream that can be taken over. Its server has set `TCP_NODELAY` when it was accepted.
 pub(crate) trait HttpStream: AsyncRead + AsyncWrite + Unpin + 'static {
     /// As a native stream.
     fn into_native(self) -> NativeStream;
@@ -34,7 +34,6 @@ pub(crate) trait HttpStream: AsyncRead + AsyncWrite + Unpin + 'static {
 
 impl HttpStream for TcpStream {
     fn into_native(self) -> NativeStream {
-        let _ = self.set_nodelay(true);
         NativeStream::Tcp(self)
     }
 }
@@ -42,7 +41,6 @@ impl HttpStream for TcpStream {
 #[cfg(feature = "tls")]
 impl HttpStream for actix_tls::accept::rustls_0_23::TlsStream<TcpStream> {
     fn into_native(self) -> NativeStream {
-        let _ = self.get_ref().0.set_nodelay(true);
         NativeStream::Other(Box::new(self))
     }
 }
