@@ -8,6 +8,7 @@ mod command_line;
 mod config;
 mod demo;
 mod drain;
+mod logs;
 mod namespaces;
 mod nats;
 mod origin;
@@ -15,6 +16,7 @@ mod origin;
 #[allow(dead_code)]
 mod permissions;
 mod presence;
+mod reload;
 mod serve;
 mod signals;
 mod webhooks;
@@ -29,6 +31,7 @@ use tracing_subscriber::EnvFilter;
 use self::ask::AskError;
 use self::command_line::{Command, CommandLine};
 use self::config::Problems;
+use self::reload::Reload;
 use self::serve::ServeError;
 
 /// Of a command that only asks: what it has to say is its output.
@@ -60,13 +63,18 @@ pub(crate) fn main() -> ExitCode {
 fn run(command: Command) -> Result<ExitCode, NodeError> {
     match command {
         Command::Serve(options) => {
-            let loaded = config::load(options.file.path().as_deref(), &options.flags())?;
-            log(EnvFilter::new(&loaded.config.log.filter));
+            let (file, flags) = (options.file.path(), options.flags());
+            let loaded = config::load(file.as_deref(), &flags)?;
+            let set_filter = logs::begin(&loaded.config.log);
+            let reload = Reload::new(file, flags, &loaded.config);
             for (name, nearest) in config::unknown_variables() {
                 let nearest = nearest.map(|nearest| format!("; did you mean {nearest}?")).unwrap_or_default();
                 tracing::warn!("the environment has {name}, which is no option{nearest}");
             }
-            Ok(actix_web::rt::System::new().block_on(serve::serve(loaded))?)
+            Ok(actix_web::rt::System::new().block_on(async {
+                actix_web::rt::spawn(logs::follow(set_filter, reload.subscribe()));
+                serve::serve(loaded, &reload).await
+            })?)
         }
         Command::CheckConfig { file } => {
             let file = file.or_else(|| std::env::var_os("SOCKETIO_CONFIG").map(Into::into));
@@ -86,12 +94,8 @@ fn run(command: Command) -> Result<ExitCode, NodeError> {
         }
         Command::Ask(question) => {
             let filter = EnvFilter::try_from_default_env();
-            log(filter.unwrap_or_else(|_| EnvFilter::new(DEFAULT_ASK_LOG)));
+            logs::begin_quietly(filter.unwrap_or_else(|_| EnvFilter::new(DEFAULT_ASK_LOG)));
             Ok(actix_web::rt::System::new().block_on(ask::ask(*question))?)
         }
     }
-}
-
-fn log(filter: EnvFilter) {
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
 }

@@ -21,6 +21,7 @@ use super::namespaces::{self, Gate};
 use super::nats::NODE_INBOX;
 use super::origin;
 use super::permissions::{PatternError, Permissions};
+use super::reload::Reload;
 use super::signals;
 use super::webhooks::Webhooks;
 
@@ -66,7 +67,10 @@ fn hint(error: &io::Error) -> &'static str {
 }
 
 /// Serves until it is told to stop.
-pub(super) async fn serve(Loaded { config, sources }: Loaded) -> Result<ExitCode, ServeError> {
+pub(super) async fn serve(
+    Loaded { config, sources }: Loaded,
+    reload: &Reload,
+) -> Result<ExitCode, ServeError> {
     let address = SocketAddr::new(config.server.host, config.server.port);
     let client_folder = client_folder(config.server.client_dir.clone())?;
     let is_local = address.ip().is_loopback();
@@ -122,7 +126,7 @@ pub(super) async fn serve(Loaded { config, sources }: Loaded) -> Result<ExitCode
     }
     let address = server.addresses().first().copied().unwrap_or(address);
     let stop = Stop::new();
-    signals::listen(&stop)?;
+    signals::listen(&stop, reload)?;
     let api = Api::start(&io, &stop, &config.api)?;
     introduce(&io, address, demo.is_some(), is_clustered, client_folder.as_deref(), api.as_ref());
     server.run_until(stop.drained(&io, &config.drain, is_clustered)).await?;

@@ -3,20 +3,23 @@
 use std::io;
 
 use super::drain::Stop;
+use super::reload::Reload;
 
-/// Listens from now on: SIGTERM drains, Ctrl-C ends the node soon, another one at once.
+/// Listens from now on: SIGTERM drains, Ctrl-C ends the node soon, another one at once; SIGHUP reads the configuration again.
 #[cfg(unix)]
-pub(super) fn listen(stop: &Stop) -> io::Result<()> {
+pub(super) fn listen(stop: &Stop, reload: &Reload) -> io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
 
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let stop = stop.clone();
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let (stop, reload) = (stop.clone(), reload.clone());
     actix_web::rt::spawn(async move {
         loop {
             tokio::select! {
                 _ = terminate.recv() => stop.drain(),
                 _ = interrupt.recv() => interrupted(&stop),
+                _ = hang_up.recv() => reload.again(),
             }
         }
     });
@@ -25,7 +28,7 @@ pub(super) fn listen(stop: &Stop) -> io::Result<()> {
 
 /// Listens from now on: Ctrl-C ends the node soon, another one at once.
 #[cfg(not(unix))]
-pub(super) fn listen(stop: &Stop) -> io::Result<()> {
+pub(super) fn listen(stop: &Stop, _: &Reload) -> io::Result<()> {
     let stop = stop.clone();
     actix_web::rt::spawn(async move {
         while tokio::signal::ctrl_c().await.is_ok() {

@@ -12,6 +12,7 @@ mod nats;
 
 mod draining;
 mod node;
+mod reloading;
 mod rolling;
 
 use std::time::{Duration, Instant};

@@ -10,14 +10,26 @@ use super::problem::Findings;
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Log {
-    /// Levels by module, such as "warn,actix_socketio=debug".
+    /// Levels by module, such as "warn,actix_socketio=debug". SIGHUP reloads it.
     #[schemars(extend("x-env" = "RUST_LOG"))]
     pub(crate) filter: String,
+    /// text, or json: one object a line, with timestamp, level, target, message and the fields of the event.
+    pub(crate) format: LogFormat,
+}
+
+/// How a line of the log is written.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub(crate) enum LogFormat {
+    #[default]
+    Text,
+    Json,
 }
 
 impl Default for Log {
     fn default() -> Self {
-        Self { filter: "info,actix_server=warn".to_owned() }
+        Self { filter: "info,actix_server=warn".to_owned(), format: LogFormat::Text }
     }
 }
 

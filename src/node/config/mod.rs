@@ -44,7 +44,7 @@ pub(crate) use self::cluster::Cluster;
 pub(crate) use self::cookie::Cookie;
 pub(crate) use self::cors::Cors;
 pub(crate) use self::engine::Engine;
-pub(crate) use self::log::Log;
+pub(crate) use self::log::{Log, LogFormat};
 pub(crate) use self::nats::Nats;
 pub(crate) use self::problem::Findings;
 use self::problem::Problem;

@@ -1,0 +1,51 @@
+//! What a node writes to stderr: text or JSON, as the filter says that is in force.
+
+use std::fmt::Display;
+use std::io;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
+
+use super::config::{Config, Log, LogFormat};
+
+/// Replaces the filter.
+pub(super) type SetFilter = Box<dyn Fn(EnvFilter) -> Result<(), String>>;
+
+/// Begins to log.
+pub(super) fn begin(log: &Log) -> SetFilter {
+    let logs = tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(EnvFilter::new(&log.filter));
+    match log.format {
+        LogFormat::Text => {
+            let logs = logs.with_filter_reloading();
+            let handle = logs.reload_handle();
+            logs.init();
+            Box::new(move |filter| handle.reload(filter).map_err(text))
+        }
+        LogFormat::Json => {
+            let logs = logs.json().flatten_event(true).with_filter_reloading();
+            let handle = logs.reload_handle();
+            logs.init();
+            Box::new(move |filter| handle.reload(filter).map_err(text))
+        }
+    }
+}
+
+/// Begins to log as somebody does who only asks.
+pub(super) fn begin_quietly(filter: EnvFilter) {
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+}
+
+/// Follows the filter of the configuration.
+pub(super) async fn follow(set: SetFilter, mut config: watch::Receiver<Arc<Config>>) {
+    while config.changed().await.is_ok() {
+        let filter = config.borrow_and_update().log.filter.clone();
+        if let Err(error) = set(EnvFilter::new(filter)) {
+            tracing::error!(%error, "the filter of the log stays what it was");
+        }
+    }
+}
+
+fn text(error: impl Display) -> String {
+    error.to_string()
+}
