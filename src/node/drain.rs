@@ -107,6 +107,8 @@ impl Stop {
             Some(End::Soon) | None => Options::default(),
         };
         let clients = io.connection_count();
+        // Before it is said.
+        io.engine().refuse_sessions();
         tracing::info!(clients, wait = ?options.wait, spread = ?options.spread, "draining: no new sessions");
         let begin = tokio::time::Instant::now();
         io.drain(options).await;
