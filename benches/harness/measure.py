@@ -92,9 +92,8 @@ def growth(results, quick):
     for _ in range(1 if quick else GROWTH_ROUNDS):
         for row in GROWTH:
             for size in row.sizes:
-                members = str(size // 8 if quick else size)
                 for name in ("ours", "floor"):
-                    once(results, row.key(size), name, with_time([*row.load, "--clients", members], quick))
+                    once(results, row.key(size), name, with_time([*row.load, "--clients", str(size)], quick))
 
 
 def start(results):

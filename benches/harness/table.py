@@ -33,6 +33,8 @@ def line(*cells):
 
 def comparison(results, runs):
     columns = [name for name in COLUMNS if any((run.key, name) in results.lines for run in runs)]
+    if not columns:
+        return
     yield line("work", "unit", *(HEADINGS.get(name, name) for name in columns))
     yield line("---", "---", *("---:" for _ in columns))
     for run in runs:

@@ -56,7 +56,9 @@ async fn poll(sessions: web::Data<Sessions>, query: web::Query<Query>) -> HttpRe
 }
 
 async fn post(sessions: web::Data<Sessions>, query: web::Query<Query>, body: String) -> HttpResponse {
-    let Some(session) = query.sid.and_then(|id| sessions.get(id)) else { return HttpResponse::BadRequest().finish() };
+    let Some(session) = query.sid.and_then(|id| sessions.get(id)) else {
+        return HttpResponse::BadRequest().finish();
+    };
     for packet in body.split(SEPARATOR) {
         if let Some(answer) = answer(packet) {
             // the receiver is in the same session
