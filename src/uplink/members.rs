@@ -22,6 +22,10 @@ pub(crate) struct Member {
     pub(crate) load: u64,
     pub(crate) is_reachable: bool,
     epoch: Epoch,
+    /// The highest order of a message of it.
+    order: u64,
+    /// It seemed to be dead after this order: what comes of before may have come already.
+    floor: u64,
     heard: Instant,
 }
 
@@ -36,6 +40,8 @@ impl Member {
             load,
             is_reachable: true,
             epoch: node.epoch,
+            order: 0,
+            floor: 0,
             heard: Instant::now(),
         }
     }
@@ -52,7 +58,7 @@ pub(crate) enum Heard {
     New,
     /// One that numbers anew: what was known of it is void.
     Again,
-    /// One that cannot take part: its messages are to be dropped.
+    /// One that cannot take part, or what one said before it seemed to be dead: to be dropped.
     Refused,
     /// One that said goodbye: it ends what it has begun, and is no part of the cluster.
     Departed,
@@ -69,6 +75,8 @@ struct Inner {
     nodes: HashMap<NodeId, Member>,
     refused: HashSet<NodeId>,
     departed: HashMap<NodeId, Instant>,
+    /// Nodes of which nothing was heard for too long, with the highest order of their messages.
+    dead: HashMap<NodeId, (Epoch, u64, Instant)>,
     /// Since when the bus is connected without a break, if it is.
     connected: Option<Instant>,
     /// When something came over the bus last.
@@ -82,6 +90,9 @@ const GRACE: Duration = Duration::from_millis(150);
 /// Nodes that said goodbye which are remembered, and how long at least.
 const MAX_DEPARTED: usize = 1000;
 const DEPARTING: Duration = Duration::from_secs(60);
+/// Dead nodes that are remembered, and how long at least.
+const MAX_DEAD: usize = 1000;
+const DEAD: Duration = Duration::from_secs(600);
 
 impl Members {
     pub(crate) fn new(settings: Settings, dead_after: Duration) -> Self {
@@ -89,6 +100,7 @@ impl Members {
             nodes: HashMap::new(),
             refused: HashSet::new(),
             departed: HashMap::new(),
+            dead: HashMap::new(),
             connected: None,
             sign: Instant::now(),
         };
@@ -112,7 +124,7 @@ impl Members {
     }
 
     /// Something came from a node.
-    pub(crate) fn heard(&self, id: NodeId, epoch: Epoch) -> Heard {
+    pub(crate) fn heard(&self, id: NodeId, epoch: Epoch, order: u64) -> Heard {
         let now = Instant::now();
         let mut inner = self.lock();
         if !inner.refused.is_empty() && inner.refused.contains(&id) {
@@ -122,16 +134,24 @@ impl Members {
             return Heard::Departed;
         }
         match inner.nodes.get_mut(&id) {
+            Some(member) if member.epoch == epoch && order <= member.floor => Heard::Refused,
             Some(member) => {
                 member.heard = now;
                 let was_reachable = std::mem::replace(&mut member.is_reachable, true);
                 if member.epoch == epoch {
+                    member.order = member.order.max(order);
                     return if was_reachable { Heard::Known } else { Heard::Back };
                 }
-                member.epoch = epoch;
+                (member.epoch, member.order, member.floor) = (epoch, order, 0);
                 Heard::Again
             }
             None => {
+                let floor =
+                    inner.dead.get(&id).filter(|(known, ..)| *known == epoch).map_or(0, |dead| dead.1);
+                if floor > 0 && order <= floor {
+                    return Heard::Refused;
+                }
+                inner.dead.remove(&id);
                 let member = Member {
                     id,
                     name: "".into(),
@@ -140,6 +160,8 @@ impl Members {
                     load: 0,
                     is_reachable: true,
                     epoch,
+                    order,
+                    floor,
                     heard: now,
                 };
                 inner.nodes.insert(id, member);
@@ -211,7 +233,7 @@ impl Members {
         let now = Instant::now();
         let dead_after = self.dead_after;
         let mut inner = self.lock();
-        let Inner { nodes, connected, sign, .. } = &mut *inner;
+        let Inner { nodes, dead: remembered, connected, sign, .. } = &mut *inner;
         let mut dead = Vec::new();
         let mut unreachable = Vec::new();
         nodes.retain(|id, member| {
@@ -223,6 +245,12 @@ impl Members {
             let silence = connected.map(|since| until.saturating_duration_since(since.max(member.heard)));
             if silence.is_some_and(|silence| silence > dead_after) {
                 dead.push(*id);
+                if remembered.len() >= MAX_DEAD {
+                    remembered.retain(|_, (.., when)| now.saturating_duration_since(*when) < DEAD);
+                }
+                if remembered.len() < MAX_DEAD {
+                    remembered.insert(*id, (member.epoch, member.order, now));
+                }
                 return false;
             }
             if std::mem::take(&mut member.is_reachable) {

@@ -210,12 +210,12 @@ impl Reader {
     }
 
     fn envelope(&mut self, subject: &Subject, envelope: Envelope) {
-        let Envelope { from, epoch, sequence, message, .. } = envelope;
+        let Envelope { from, epoch, order, sequence, message } = envelope;
         let uplink = self.uplink.clone();
         if from == uplink.node.id {
             return;
         }
-        match uplink.members.heard(from, epoch) {
+        match uplink.members.heard(from, epoch, order) {
             Heard::Refused => return,
             Heard::Departed => return self.departed(from, message),
             Heard::Known => {}

@@ -18,6 +18,7 @@ mod outages;
 mod processes;
 mod proxy;
 mod relay;
+mod simulation;
 mod survival;
 mod tap;
 mod volume;
