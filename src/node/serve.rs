@@ -1,6 +1,6 @@
 //! A node: what it is made of, from its configuration until it is told to stop.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -134,7 +134,8 @@ pub(super) async fn serve(
         api.stop().await;
     }
     webhooks.finish(WEBHOOKS_DEADLINE).await;
-    println!("stopped");
+    // Whoever started it may have closed its end: that is no reason to fail.
+    let _ = writeln!(io::stdout(), "stopped");
     Ok(ExitCode::SUCCESS)
 }
 

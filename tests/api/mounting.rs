@@ -1,8 +1,11 @@
 //! Inside an Actix application: a scope, middleware of others, routes beside it, either transport.
 
+use std::time::Duration;
+
 use actix_cors::Cors;
 use actix_session::storage::CookieSessionStore;
 use actix_session::{SessionExt as _, SessionMiddleware};
+use actix_socketio::cluster::memory::MemoryHub;
 use actix_socketio::{Handshake, SocketIo};
 use actix_web::cookie::Key;
 use actix_web::dev::Service as _;
@@ -115,7 +118,22 @@ async fn behind_a_scope_cors_and_sessions_on_the_embedded_transport() {
 #[actix_web::test]
 async fn compression_of_polls_can_be_declined() {
     let io = SocketIo::new();
-    let running = Running::workers(&io, 1);
+    compression_is_declined(&io, &io).await;
+}
+
+#[actix_web::test]
+async fn compression_of_polls_can_be_declined_on_another_node() {
+    let hub = MemoryHub::default();
+    let [io, other] = [(); 2].map(|()| SocketIo::builder().bus(hub.connect()).build());
+    for node in [&io, &other] {
+        assert!(node.cluster_ready(Duration::from_secs(10)).await && node.nodes().len() == 2);
+    }
+    compression_is_declined(&io, &other).await;
+}
+
+/// Of what `emitter` emits, for a client of `io`.
+async fn compression_is_declined(io: &SocketIo, emitter: &SocketIo) {
+    let running = Running::workers(io, 1);
     let gzip = "Accept-Encoding: gzip\r\n";
     let path = "/socket.io/?EIO=4&transport=polling";
     let (_, open) = http(running.address, "GET", path, "", "").await;
@@ -126,10 +144,10 @@ async fn compression_of_polls_can_be_declined() {
     let (_, connected) = http(running.address, "GET", &path, gzip, "").await;
     assert!(connected.starts_with(b"40{\"sid\""));
     let text = "x".repeat(2000);
-    io.emit("e", &text).await.unwrap();
+    emitter.emit("e", &text).await.unwrap();
     let (head, _) = http(running.address, "GET", &path, gzip, "").await;
     assert!(head.contains("content-encoding: gzip"), "{head}");
-    io.compress(false).emit("e", &text).await.unwrap();
+    emitter.compress(false).emit("e", &text).await.unwrap();
     let (head, body) = http(running.address, "GET", &path, gzip, "").await;
     assert!(!head.contains("content-encoding") && body.len() > 2000, "{head}");
 }
