@@ -219,3 +219,40 @@ async fn a_dead_node_is_named_until_it_is_known_to_be_dead() {
     }
     assert_eq!(one.get("/api/v1/sockets").await["missing_nodes"], json!([]));
 }
+
+#[tokio::test]
+async fn what_is_described_is_there() {
+    let node = Node::start(&[]);
+    let described = node.get("/api/v1/openapi.json").await;
+    assert!(described["openapi"].as_str().unwrap().starts_with("3.1"), "{described}");
+    let paths = described["paths"].as_object().unwrap();
+    let json = [("Content-Type", "application/json")];
+    for (path, operations) in paths {
+        for method in operations.as_object().unwrap().keys() {
+            // Nothing is asked for: what is there says what is missing, or does it.
+            let response = node.request(&method.to_uppercase(), path, &json, "[]").await;
+            assert!(![404, 405].contains(&response.status), "{method} {path}: {}", response.text());
+            assert!(
+                operations[method]["responses"].get(response.status.to_string()).is_some(),
+                "{method} {path}"
+            );
+            let other = if method == "get" { "POST" } else { "GET" };
+            assert_eq!(node.request(other, path, &json, "").await.status, 405, "{other} {path}");
+        }
+    }
+    let all = [
+        "emit",
+        "emit-with-ack",
+        "batch",
+        "join",
+        "leave",
+        "disconnect",
+        "close-room",
+        "drain",
+        "rooms",
+        "sockets",
+        "nodes",
+    ];
+    let all: HashSet<_> = all.iter().map(|name| format!("/api/v1/{name}")).collect();
+    assert_eq!(paths.keys().cloned().collect::<HashSet<_>>(), all);
+}

@@ -62,3 +62,47 @@ async fn any_address_is_fine_with_a_key() {
     let headers = [("Authorization", &*bearer)];
     assert_eq!(node.request("GET", "/api/v1/nodes", &headers, "").await.status, 200);
 }
+
+#[tokio::test]
+async fn a_key_is_good_for_its_scopes_only() {
+    const SCOPES: [&str; 3] = ["emit", "manage", "read"];
+    let file = crate::nats::scratch("scopes.toml");
+    let keys = SCOPES.map(|scope| {
+        format!(
+            "[[api.keys]]\nname = {scope:?}\nsecret = {{ env = \"KEY_{scope}\" }}\nscopes = [{scope:?}]\n"
+        )
+    });
+    std::fs::write(&file, keys.concat()).unwrap();
+    let secrets = SCOPES.map(|scope| (format!("KEY_{scope}"), format!("{KEY}-{scope}")));
+    let environment: Vec<_> = secrets.iter().map(|(name, secret)| (&**name, &**secret)).collect();
+    let node = Node::with(&["--config", &file.to_string_lossy()], &environment);
+    let requests = [
+        ("emit", "POST", "/api/v1/emit", r#"{"event":"e"}"#),
+        ("emit", "POST", "/api/v1/emit-with-ack", r#"{"event":"e"}"#),
+        ("emit", "POST", "/api/v1/batch", r#"{"operations":[{"emit":{"event":"e"}}]}"#),
+        ("manage", "POST", "/api/v1/batch", r#"{"operations":[{"join":{"rooms":["a"],"join":["b"]}}]}"#),
+        ("manage", "POST", "/api/v1/join", r#"{"rooms":["a"],"join":["b"]}"#),
+        ("manage", "POST", "/api/v1/leave", r#"{"rooms":["a"],"leave":["b"]}"#),
+        ("manage", "POST", "/api/v1/disconnect", r#"{"rooms":["a"]}"#),
+        ("manage", "POST", "/api/v1/close-room", r#"{"room":"a"}"#),
+        ("read", "GET", "/api/v1/rooms", ""),
+        ("read", "GET", "/api/v1/sockets", ""),
+        ("read", "GET", "/api/v1/nodes", ""),
+    ];
+    for (needed, method, path, body) in requests {
+        for scope in SCOPES {
+            let bearer = format!("Bearer {KEY}-{scope}");
+            let headers = [("Authorization", &*bearer), ("Content-Type", "application/json")];
+            let response = node.request(method, path, &headers, body).await;
+            let expected = if scope == needed { 200 } else { 403 };
+            assert_eq!(response.status, expected, "{path} with {scope}: {}", response.text());
+            if scope != needed {
+                assert!(response.text().contains("lacks the scope"), "{}", response.text());
+            }
+        }
+    }
+    // One that may end the node is the last.
+    let bearer = format!("Bearer {KEY}-read");
+    let headers = [("Authorization", &*bearer), ("Content-Type", "application/json")];
+    assert_eq!(node.request("POST", "/api/v1/drain", &headers, "{}").await.status, 403);
+}
