@@ -6,28 +6,43 @@ use crate::LONG;
 use crate::support::{Address, Frame, Ws};
 
 pub(crate) struct Client {
-    ws: Ws,
+    pub(crate) ws: Ws,
     /// Its socket's id.
     pub(crate) id: String,
 }
 
 impl Client {
     pub(crate) async fn connect(address: &Address) -> Self {
-        let mut ws = Ws::open(address, "/socket.io/?EIO=4&transport=websocket").await;
-        assert!(ws.text().await.starts_with("0{"), "the OPEN packet");
-        ws.send("40").await;
-        let reply = ws.text().await;
-        let reply: Value = serde_json::from_str(reply.strip_prefix("40").expect("CONNECT")).unwrap();
-        Self { ws, id: reply["sid"].as_str().unwrap().to_owned() }
+        let ws = Ws::open(address, "/socket.io/?EIO=4&transport=websocket").await;
+        Self::over(ws).await.expect("CONNECT")
     }
 
-    /// The next packet that is no heartbeat; none at the end.
-    pub(crate) async fn packet(&mut self) -> Option<String> {
+    /// Joins the namespace; none if the connection ends before.
+    pub(crate) async fn over(mut ws: Ws) -> Option<Self> {
+        let Frame::Text(open) = ws.receive().await else { return None };
+        assert!(open.starts_with("0{"), "the OPEN packet");
+        ws.send("40").await;
+        let Frame::Text(reply) = ws.receive().await else { return None };
+        let reply: Value = serde_json::from_str(reply.strip_prefix("40").expect("CONNECT")).unwrap();
+        Some(Self { id: reply["sid"].as_str().unwrap().to_owned(), ws })
+    }
+
+    /// The next packet that is no heartbeat, which comes soon; the close code, if there is one, at the end.
+    pub(crate) async fn packet(&mut self) -> Result<String, Option<u16>> {
+        tokio::time::timeout(LONG, self.packet_some_time()).await.expect("nothing comes")
+    }
+
+    /// The same, whenever it comes.
+    pub(crate) async fn packet_some_time(&mut self) -> Result<String, Option<u16>> {
         loop {
-            match tokio::time::timeout(LONG, self.ws.receive()).await.expect("nothing comes") {
+            match self.ws.receive().await {
                 Frame::Text(text) if text == "2" => self.ws.send("3").await,
-                Frame::Text(text) => return Some(text),
-                Frame::End | Frame::Close(_) => return None,
+                Frame::Text(text) => return Ok(text),
+                Frame::Close(code) => {
+                    self.ws.close(code.unwrap_or(1000)).await;
+                    return Err(code);
+                }
+                Frame::End => return Err(None),
                 other => panic!("{other:?}"),
             }
         }
@@ -45,10 +60,6 @@ impl Client {
         let packet = self.packet().await.expect("the connection ended");
         let (head, _) = packet.split_once('[').unwrap();
         let id = head.strip_prefix("42").unwrap();
-        self.send(&format!("43{id}{answer}")).await;
-    }
-
-    pub(crate) async fn send(&mut self, packet: &str) {
-        self.ws.send(packet).await;
+        self.ws.send(&format!("43{id}{answer}")).await;
     }
 }

@@ -8,7 +8,7 @@ const KEY: &str = "a-key-of-more-than-16-bytes";
 
 #[tokio::test]
 async fn a_key_opens_it() {
-    let node = Node::with(&[], &[("SOCKETIO_API_KEY", KEY)]);
+    let node = Node::with(&[], &[("SOCKETIO_API_KEY", KEY)]).await;
     let get = async |value: &str| node.request("GET", "/api/v1/nodes", &[("Authorization", value)], "").await;
     assert_eq!(get(&format!("Bearer {KEY}")).await.status, 200);
     assert_eq!(get(&format!("bearer {KEY}")).await.status, 200);
@@ -26,9 +26,9 @@ async fn a_key_opens_it() {
 
 #[tokio::test]
 async fn without_a_key_no_page_of_a_browser_gets_in() {
-    let node = Node::start(&[]);
+    let node = Node::start(&[]).await;
     // A name that somebody lets point to 127.0.0.1.
-    let mut http = crate::support::Http::connect(node.api.as_ref().unwrap()).await;
+    let mut http = crate::support::Http::connect(&node.api).await;
     http.write(b"GET /api/v1/nodes HTTP/1.1\r\nHost: evil.example\r\n\r\n").await;
     assert_eq!(http.receive().await.status, 421);
     // What a form can post.
@@ -43,13 +43,13 @@ async fn without_a_key_no_page_of_a_browser_gets_in() {
     assert_eq!(response.header("access-control-allow-origin"), None);
 }
 
-#[test]
-fn other_addresses_need_a_key() {
-    let says = refused(&["--port", "0", "--api-port", "0", "--api-host", "0.0.0.0"], &[]);
+#[tokio::test]
+async fn other_addresses_need_a_key() {
+    let says = refused(&["--port", "0", "--api-port", "0", "--api-host", "0.0.0.0"], &[]).await;
     assert!(says.contains("only with a key"), "{says}");
-    let says = refused(&["--port", "0", "--api-port", "0"], &[("SOCKETIO_API_KEY", "short")]);
+    let says = refused(&["--port", "0", "--api-port", "0"], &[("SOCKETIO_API_KEY", "short")]).await;
     assert!(says.contains("shorter than 16 bytes") && !says.contains("\"short\""), "{says}");
-    let says = refused(&["--port", "0", "--api-port", "0"], &[("SOCKETIO_API_KEY_FILE", "/nowhere")]);
+    let says = refused(&["--port", "0", "--api-port", "0"], &[("SOCKETIO_API_KEY_FILE", "/nowhere")]).await;
     assert!(says.contains("/nowhere: "), "{says}");
 }
 
@@ -57,7 +57,8 @@ fn other_addresses_need_a_key() {
 async fn any_address_is_fine_with_a_key() {
     let file = crate::nats::scratch("key");
     std::fs::write(&file, format!("{KEY}\n")).unwrap();
-    let node = Node::with(&["--api-host", "0.0.0.0"], &[("SOCKETIO_API_KEY_FILE", &file.to_string_lossy())]);
+    let node =
+        Node::with(&["--api-host", "0.0.0.0"], &[("SOCKETIO_API_KEY_FILE", &file.to_string_lossy())]).await;
     let bearer = format!("Bearer {KEY}");
     let headers = [("Authorization", &*bearer)];
     assert_eq!(node.request("GET", "/api/v1/nodes", &headers, "").await.status, 200);
@@ -75,7 +76,7 @@ async fn a_key_is_good_for_its_scopes_only() {
     std::fs::write(&file, keys.concat()).unwrap();
     let secrets = SCOPES.map(|scope| (format!("KEY_{scope}"), format!("{KEY}-{scope}")));
     let environment: Vec<_> = secrets.iter().map(|(name, secret)| (&**name, &**secret)).collect();
-    let node = Node::with(&["--config", &file.to_string_lossy()], &environment);
+    let node = Node::with(&["--config", &file.to_string_lossy()], &environment).await;
     let requests = [
         ("emit", "POST", "/api/v1/emit", r#"{"event":"e"}"#),
         ("emit", "POST", "/api/v1/emit-with-ack", r#"{"event":"e"}"#),

@@ -1,6 +1,7 @@
-//! The deployable node as its operators see it: the program in a process of its own, asked over HTTP.
+//! The deployable node as those who run it see it: the program in a process of its own, asked over HTTP, signals, balancers.
 
 #![allow(clippy::unwrap_used)]
+#![cfg(unix)]
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -10,14 +11,18 @@ mod support;
 mod nats;
 
 mod client;
+mod draining;
 mod health;
 mod http_api;
 mod keys;
 mod process;
+mod program;
+mod reloading;
+mod rolling;
 
 use std::time::{Duration, Instant};
 
-pub(crate) const LONG: Duration = Duration::from_secs(10);
+pub(crate) const LONG: Duration = Duration::from_secs(20);
 
 pub(crate) fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)

@@ -1,4 +1,6 @@
 //! The sockets that a request is about.
+//!
+//! Each body names the fields of its target itself: what serde flattens cannot refuse unknown fields.
 
 use actix_socketio::cluster::message::Target;
 

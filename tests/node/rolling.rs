@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, watch};
 
+use crate::client::Client;
 use crate::nats::{NatsServer, free_port};
-use crate::node::{Client, Node};
+use crate::program::Program;
 use crate::support::{Address, Ws};
 use crate::{LONG, ms, until};
 
@@ -74,7 +75,7 @@ async fn stay(address: Address, story: Arc<Story>, dialling: Arc<Semaphore>, mut
         }
         story.connected.fetch_add(1, Ordering::Relaxed);
         let ended = tokio::select! {
-            packet = client.packet() => packet,
+            packet = client.packet_some_time() => packet,
             _ = end.wait_for(|is_over| *is_over) => return,
         };
         assert!(ended.is_err(), "nothing is sent, and no namespace is left: {ended:?}");
@@ -84,10 +85,10 @@ async fn stay(address: Address, story: Arc<Story>, dialling: Arc<Semaphore>, mut
     }
 }
 
-fn node(port: u16, nats: &NatsServer) -> Node {
+fn node(port: u16, nats: &NatsServer) -> Program {
     let port = port.to_string();
     let arguments = ["--port", &port, "--nats", &nats.url()];
-    Node::spawn(&arguments, &[("SOCKETIO_DRAIN_WAIT", WAIT), ("SOCKETIO_DRAIN_SPREAD", SPREAD)])
+    Program::spawn(&arguments, &[("SOCKETIO_DRAIN_WAIT", WAIT), ("SOCKETIO_DRAIN_SPREAD", SPREAD)])
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::nats::scratch;
-use crate::node::Node;
+use crate::program::Program;
 use crate::support::Http;
 
 #[tokio::test]
@@ -14,7 +14,7 @@ async fn the_filter_of_the_log_is_reloaded_and_what_is_wrong_is_not() {
         std::fs::write(&file, text).unwrap();
     };
     write("info", "");
-    let mut node = Node::start(&["--config", file.to_str().unwrap()]).await;
+    let mut node = Program::start(&["--config", file.to_str().unwrap()]).await;
     let address = node.address().await;
     let refused = async || {
         let mut http = Http::connect(&address).await;

@@ -1,12 +1,15 @@
 //! A node that is told to stop: new clients go elsewhere, those that are there are let go one after the other.
 
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use crate::ms;
+use crate::client::Client;
 use crate::nats::NatsServer;
-use crate::node::{Client, Node};
+use crate::program::Program;
 use crate::support::session::Polling;
 use crate::support::{Http, Ws};
+use crate::{ms, until};
 
 const TARGET: &str = "/socket.io/?EIO=4&transport=polling";
 
@@ -16,7 +19,7 @@ fn environment<'a>(wait: &'a str, spread: &'a str, deadline: &'a str) -> [(&'a s
 
 #[tokio::test]
 async fn sessions_outlive_the_wait_and_go_one_after_the_other() {
-    let mut node = Node::spawn(&["--port", "0"], &environment("3s", "1500ms", "10s"));
+    let mut node = Program::spawn(&["--port", "0"], &environment("3s", "1500ms", "10s"));
     let address = node.address().await;
     let mut clients = Vec::new();
     for _ in 0..30 {
@@ -75,7 +78,7 @@ async fn sessions_outlive_the_wait_and_go_one_after_the_other() {
 #[tokio::test]
 async fn a_node_without_clients_ends_at_once() {
     let nats = NatsServer::start(&[]);
-    let mut nodes = [Node::start(&["--nats", &nats.url()]).await, Node::start(&[]).await];
+    let mut nodes = [Program::start(&["--nats", &nats.url()]).await, Program::start(&[]).await];
     for node in &mut nodes {
         node.signal("TERM");
         let (code, took) = node.ended().await;
@@ -86,7 +89,7 @@ async fn a_node_without_clients_ends_at_once() {
 
 #[tokio::test]
 async fn the_last_client_ends_the_wait() {
-    let mut node = Node::spawn(&["--port", "0"], &environment("1m", "1m", "3m"));
+    let mut node = Program::spawn(&["--port", "0"], &environment("1m", "1m", "3m"));
     let address = node.address().await;
     let mut client = Client::connect(&address).await;
     node.signal("TERM");
@@ -99,7 +102,7 @@ async fn the_last_client_ends_the_wait() {
 #[tokio::test]
 async fn the_deadline_holds_and_an_impatient_person_does_not_wait_for_it() {
     let stuck = async || {
-        let node = Node::spawn(&["--port", "0"], &environment("0s", "500ms", "2s"));
+        let node = Program::spawn(&["--port", "0"], &environment("0s", "500ms", "2s"));
         // A polling client that is gone for good: nobody fetches its last packet.
         let polling = Polling::open_at(&node.address().await, "/socket.io/", "").await;
         (node, polling)
@@ -119,7 +122,30 @@ async fn the_deadline_holds_and_an_impatient_person_does_not_wait_for_it() {
 
 #[tokio::test]
 async fn times_that_do_not_fit_are_refused() {
-    let mut node = Node::spawn(&["check-config"], &environment("5s", "5s", "10s"));
+    let mut node = Program::spawn(&["check-config"], &environment("5s", "5s", "10s"));
     assert_eq!(node.ended().await.0, Some(1));
     node.logs("drain.deadline: has to be longer than wait and spread together").await;
+}
+
+#[tokio::test]
+async fn a_node_that_nobody_listens_to_any_more_ends_in_good_order() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_actix-socketio"))
+        .args(["--port", "0"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    while !lines.next().unwrap().unwrap().starts_with("listening on ") {}
+    // What it says from now on cannot be written.
+    drop(lines);
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    let mut status = None;
+    until(|| {
+        status = child.try_wait().unwrap();
+        status.is_some()
+    })
+    .await;
+    assert_eq!(status.unwrap().code(), Some(0));
 }

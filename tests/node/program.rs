@@ -6,19 +6,17 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
-use crate::support::{Address, Frame, Ws};
+use crate::support::Address;
 use crate::{LONG, ms, until};
 
-/// A node; killed when dropped.
-pub(crate) struct Node {
+/// The program; killed when dropped.
+pub(crate) struct Program {
     child: Child,
     stdout: Arc<Mutex<String>>,
     stderr: Arc<Mutex<String>>,
 }
 
-impl Node {
+impl Program {
     /// The program with these arguments, not yet listening. Its environment has nothing of this one's.
     pub(crate) fn spawn(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_actix-socketio"));
@@ -109,7 +107,7 @@ impl Node {
     }
 }
 
-impl Drop for Node {
+impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -128,43 +126,4 @@ fn collect(stream: impl Read + Send + 'static) -> Arc<Mutex<String>> {
         }
     });
     text
-}
-
-/// A client in the namespace `/`, on a websocket.
-pub(crate) struct Client {
-    pub(crate) ws: Ws,
-}
-
-impl Client {
-    pub(crate) async fn connect(address: &Address) -> Self {
-        let ws = Ws::open(address, "/socket.io/?EIO=4&transport=websocket").await;
-        Self::over(ws).await.unwrap()
-    }
-
-    /// Joins the namespace; none if the connection ends before.
-    pub(crate) async fn over(mut ws: Ws) -> Option<Self> {
-        let Frame::Text(open) = ws.receive().await else { return None };
-        assert!(open.starts_with("0{"), "the OPEN packet");
-        ws.send("40").await;
-        let Frame::Text(reply) = ws.receive().await else { return None };
-        let reply: Value = serde_json::from_str(reply.strip_prefix("40").unwrap()).unwrap();
-        assert!(reply["sid"].is_string());
-        Some(Self { ws })
-    }
-
-    /// The next packet that is no heartbeat; the close code, if there is one, at the end.
-    pub(crate) async fn packet(&mut self) -> Result<String, Option<u16>> {
-        loop {
-            match self.ws.receive().await {
-                Frame::Text(text) if text == "2" => self.ws.send("3").await,
-                Frame::Text(text) => return Ok(text),
-                Frame::Close(code) => {
-                    self.ws.close(code.unwrap_or(1000)).await;
-                    return Err(code);
-                }
-                Frame::End => return Err(None),
-                other => panic!("{other:?}"),
-            }
-        }
-    }
 }
