@@ -75,11 +75,6 @@ impl Publish {
     pub fn new(subject: Subject, body: Bytes) -> Self {
         Self { subject, reply: None, body, is_vital: false }
     }
-
-    /// One that the cluster cannot do without.
-    pub fn vital(subject: Subject, body: Bytes) -> Self {
-        Self { is_vital: true, ..Self::new(subject, body) }
-    }
 }
 
 /// Why a message will not be sent.
