@@ -8,12 +8,13 @@ use std::time::Instant;
 use bytestring::ByteString;
 use serde_json::value::RawValue;
 
+use crate::ack::Ack;
 use crate::disconnect_reason::DisconnectReason;
 use crate::engine::{Backlog, ConnectionHandle, ConnectionHandler, Incoming, Message, Revision};
-use crate::handler::{Call, Refusal};
+use crate::handler::{Call, Refusal, guarded};
 use crate::inbox::{Load, LocalSocket, run_now};
 use crate::namespace::NamespaceInner;
-use crate::namespaces::Namespaces;
+use crate::namespaces::{ConnectionMeter, Namespaces};
 use crate::protocol::{self, Args, DecodeLimits, Decoder, EncodeError, Packet, PacketBody};
 use crate::socket::Socket;
 
@@ -40,6 +41,15 @@ pub(crate) struct ClientInner {
     /// When a packet must have all of its attachments.
     complete_by: Cell<Option<Instant>>,
     is_open: Cell<bool>,
+    /// None if nobody meters this connection.
+    metering: RefCell<Option<Box<Metering>>>,
+}
+
+/// What one connection sends is measured here.
+struct Metering {
+    meter: ConnectionMeter,
+    /// Why the packet that is being read is refused, whatever it is.
+    refused: Option<Refusal>,
 }
 
 /// The layer above a connection.
@@ -54,6 +64,9 @@ impl Client {
             ..DecodeLimits::default()
         };
         let revision = protocol_revision(&connection);
+        let meter = namespaces.core().meter.as_ref();
+        let metering = meter.and_then(|make| guarded("a meter", || make(&connection)));
+        let metering = metering.map(|meter| Box::new(Metering { meter, refused: None }));
         let client = Rc::new(ClientInner {
             decoder: RefCell::new(Decoder::new(config.parser, revision, limits)),
             places: RefCell::default(),
@@ -62,6 +75,7 @@ impl Client {
             connect_by: Cell::new(Some(Instant::now() + config.connect_timeout)),
             complete_by: Cell::new(None),
             is_open: Cell::new(true),
+            metering: RefCell::new(metering),
             connection,
             namespaces,
         });
@@ -83,6 +97,15 @@ fn protocol_revision(connection: &ConnectionHandle) -> protocol::Revision {
 impl ConnectionHandler for Client {
     fn on_message(&mut self, message: Incoming<'_>) -> Result<(), DisconnectReason> {
         let client = &self.0;
+        if let Some(metering) = &mut *client.metering.borrow_mut() {
+            let size = match &message {
+                Incoming::Text(text) => text.len(),
+                Incoming::Binary(binary) => binary.len(),
+            };
+            if let Some(Err(refusal)) = guarded("a meter", || (metering.meter)(size)) {
+                metering.refused = Some(refusal);
+            }
+        }
         let decoded = match message {
             Incoming::Text(text) => client.decoder.borrow_mut().text_checked(&ByteString::from(text)),
             Incoming::Binary(binary) => client.decoder.borrow_mut().binary(binary.into_bytes()),
@@ -91,7 +114,12 @@ impl ConnectionHandler for Client {
         match decoded {
             Ok(Some(packet)) => {
                 client.complete_by.set(None);
-                client.on_packet(packet)
+                let refused =
+                    client.metering.borrow_mut().as_mut().and_then(|metering| metering.refused.take());
+                match refused {
+                    Some(refusal) => client.on_refused(packet, &refusal),
+                    None => client.on_packet(packet),
+                }
             }
             Ok(None) => {
                 if client.complete_by.get().is_none() {
@@ -179,6 +207,28 @@ impl ClientInner {
         }
     }
 
+    /// A packet that the meter refused. What the server waits for is taken all the same.
+    fn on_refused(self: &Rc<Self>, packet: Packet, refusal: &Refusal) -> Result<(), DisconnectReason> {
+        match packet.body {
+            PacketBody::Connect { .. } => self.refuse(&packet.namespace, refusal),
+            PacketBody::Event { name, ack, .. } => {
+                let Some(local) = self.find(&packet.namespace)? else { return Ok(()) };
+                let socket = local.socket();
+                tracing::debug!(
+                    sid = socket.id(),
+                    event = &*name,
+                    message = &*refusal.message,
+                    "event refused"
+                );
+                if let Err(error) = Ack::new(socket, ack).give(&refusal.as_answer()) {
+                    tracing::debug!(sid = socket.id(), %error, "a refusal could not be told");
+                }
+            }
+            _ => return self.on_packet(packet),
+        }
+        Ok(())
+    }
+
     fn violation(&self, what: &'static str) -> DisconnectReason {
         tracing::warn!(connection = ?self.connection, what, "protocol violation");
         DisconnectReason::ForcedClose
@@ -244,7 +294,7 @@ impl ClientInner {
                 socket: socket.clone(),
                 event: ByteString::from_static("connect"),
                 args: auth.clone(),
-                ack: crate::ack::Ack::new(&socket, None),
+                ack: Ack::new(&socket, None),
                 reason: None,
             };
             if let Err(refusal) = middleware(call).await {

@@ -230,6 +230,7 @@ impl LocalSocket {
         let namespace = self.socket.namespace_inner();
         let handlers = namespace.registry.load();
         if handlers.any.is_empty()
+            && handlers.guards.is_empty()
             && handlers.filters.is_empty()
             && !self.socket.has_own_handlers()
             && let Some([only]) = handlers.events.get(&*call.event).map(Vec::as_slice)
@@ -250,6 +251,17 @@ async fn dispatch(local: Rc<LocalSocket>, call: Call) {
     let handlers = namespace.registry.load().clone();
     let own_handlers = own.as_ref().map(|own| own.load().clone());
     let own_handlers = own_handlers.as_deref();
+    for guard in &handlers.guards {
+        if let Err(refusal) = guard(call.clone()).await {
+            let message = &*refusal.message;
+            tracing::debug!(sid = call.socket.id(), event = &*call.event, message, "event refused");
+            // Without effect if the guard has acknowledged by itself.
+            if let Err(error) = call.ack.give(&refusal.as_answer()) {
+                tracing::debug!(sid = call.socket.id(), %error, "a refusal could not be told");
+            }
+            return;
+        }
+    }
     run_all(&local, handlers.any.iter().chain(own_handlers.iter().flat_map(|own| &own.any)), &call).await;
     for filter in handlers.filters.iter().chain(own_handlers.iter().flat_map(|own| &own.filters)) {
         let filtered = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {

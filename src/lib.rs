@@ -14,7 +14,7 @@
 //! | `uplink` | the way to other nodes: broadcasts, requests and joins go out over the bus, what others say comes in; the fence; relayed sessions |
 //! | `site` | what this node does when others ask |
 //! | `client`, `inbox` | a connection's messages are decoded and dealt out to its sockets; each socket's events are handled one at a time |
-//! | `namespace`, `namespaces`, `socket`, `handler`, `ack`, `broadcast_operator`, `remote_socket`, `reached`, `server_side`, `room_message`, `worker`, `nodes` | what an application touches |
+//! | `namespace`, `namespaces`, `every_namespace`, `socket`, `handler`, `ack`, `broadcast_operator`, `remote_socket`, `reached`, `server_side`, `room_message`, `worker`, `nodes` | what an application touches |
 //! | `server`, `drain`, `service`, `embed`, `client_files` | the handle, its end, the HTTP server with the native transport, what an `HttpServer` of one's own needs, client scripts |
 //! | [`test`](mod@test) | a client in the same process, for an application's own tests |
 //!
@@ -34,6 +34,7 @@ mod drain;
 mod embed;
 pub mod engine;
 pub mod error;
+mod every_namespace;
 mod handler;
 mod handshake_record;
 pub mod id;
@@ -59,6 +60,7 @@ pub use crate::ack::{Ack, AckStream, Answer, BroadcastAcks};
 pub use crate::broadcast_operator::{BroadcastOperator, RoomNames};
 pub use crate::disconnect_reason::DisconnectReason;
 pub use crate::embed::embed;
+pub use crate::every_namespace::EveryNamespace;
 pub use crate::handler::{
     Admission, Attachments, Call, Concurrent, Data, Event, ExtractError, FromCall, FromSocket, Handler,
     Handshake, IntoReply, Membership, Refusal, Reply, RoomEvent, State, TryData, concurrent,

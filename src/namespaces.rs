@@ -13,12 +13,17 @@ use futures_util::FutureExt as _;
 
 use crate::config::Config;
 use crate::delivery::Hubs;
-use crate::engine::{Message, MessageBuilder};
-use crate::handler::{Registry, registration};
+use crate::engine::{ConnectionHandle, Message, MessageBuilder};
+use crate::handler::{Handlers, Refusal, Registry, registration};
 use crate::id::IdSource;
 use crate::namespace::{Namespace, NamespaceInner};
 use crate::protocol::{Args, EncodeError, Parser};
 use crate::uplink::Uplink;
+
+/// Asked for each message of one connection, with its size.
+pub(crate) type ConnectionMeter = Box<dyn FnMut(usize) -> Result<(), Refusal>>;
+/// Makes the meter of a connection.
+pub(crate) type Meter = Arc<dyn Fn(&ConnectionHandle) -> ConnectionMeter + Send + Sync>;
 
 /// What every part of a server needs.
 pub(crate) struct Core {
@@ -35,6 +40,9 @@ pub(crate) struct Core {
     /// Some socket listens to what goes out to it.
     has_curious_sockets: AtomicBool,
     states: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    /// What each new namespace begins with.
+    every: Arc<Handlers>,
+    pub(crate) meter: Option<Meter>,
 }
 
 impl Core {
@@ -43,6 +51,7 @@ impl Core {
         ids: IdSource,
         uplink: Option<Arc<Uplink>>,
         states: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+        (every, meter): (Arc<Handlers>, Option<Meter>),
     ) -> Arc<Self> {
         static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -56,7 +65,14 @@ impl Core {
             ack_ids: AtomicU64::new(0),
             has_curious_sockets: AtomicBool::new(false),
             states,
+            every,
+            meter,
         })
+    }
+
+    /// The registry of a new namespace.
+    fn registry(&self) -> Arc<Registry> {
+        Arc::new(Registry::new(self.every.clone()))
     }
 
     /// The next acknowledgement id: one for all sockets, so that a broadcast carries the same to each.
@@ -146,7 +162,7 @@ impl Namespaces {
         });
         let namespace = match family {
             Some((family, params)) => self.make(&name, family.registry.clone(), params, true),
-            None => self.make(&name, Arc::default(), Vec::new(), false),
+            None => self.make(&name, self.core.registry(), Vec::new(), false),
         };
         live.insert(name.into(), namespace.clone());
         namespace
@@ -238,7 +254,7 @@ impl Namespaces {
     }
 
     fn add_family(self: &Arc<Self>, matcher: Matcher) -> DynamicNamespace {
-        let family = Arc::new(Family { matcher, registry: Arc::default() });
+        let family = Arc::new(Family { matcher, registry: self.core.registry() });
         self.families.write().unwrap_or_else(PoisonError::into_inner).push(family.clone());
         DynamicNamespace { family, namespaces: self.clone() }
     }

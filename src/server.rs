@@ -16,12 +16,13 @@ use crate::broadcast_operator::{BroadcastOperator, broadcasting};
 use crate::client::Client;
 use crate::client_files::ClientFiles;
 use crate::config::{ClusterConfig, Config, ConfigError, CookieConfig, CorsConfig, EngineConfig};
-use crate::engine::{ConnectionError, Engine, EngineBuilder};
+use crate::engine::{ConnectionError, ConnectionHandle, Engine, EngineBuilder};
 use crate::error::NamespaceError;
-use crate::handler::remember_app;
+use crate::every_namespace::EveryNamespace;
+use crate::handler::{Refusal, remember_app};
 use crate::id::{IdSource, NodeToken};
 use crate::namespace::Namespace;
-use crate::namespaces::{Core, DynamicNamespace, Namespaces};
+use crate::namespaces::{Core, DynamicNamespace, Meter, Namespaces};
 use crate::protocol::{Args, Parser};
 use crate::service::Server;
 use crate::socket::Socket;
@@ -44,6 +45,8 @@ pub struct SocketIoBuilder {
     client_files: Option<PathBuf>,
     cluster: ClusterConfig,
     bus: Option<(Arc<dyn Bus>, BusEvents)>,
+    every: EveryNamespace,
+    meter: Option<Meter>,
 }
 
 impl Default for SocketIoBuilder {
@@ -57,6 +60,8 @@ impl Default for SocketIoBuilder {
             client_files: None,
             cluster: ClusterConfig::default(),
             bus: None,
+            every: EveryNamespace::default(),
+            meter: None,
         }
     }
 }
@@ -151,11 +156,33 @@ impl SocketIoBuilder {
         self
     }
 
+    /// Registers what every namespace has, before anything that is registered for a single one: static namespaces and
+    /// dynamic ones alike, whenever they are made.
+    pub fn every_namespace(mut self, register: impl FnOnce(EveryNamespace) -> EveryNamespace) -> Self {
+        self.every = register(self.every);
+        self
+    }
+
+    /// Limits what clients send. Called for each new connection, on its thread, and returns what is then asked for each of its messages
+    /// (a packet, or one of its attachments) before it is decoded, with the size in bytes. An error refuses the packet: a CONNECT by
+    /// CONNECT_ERROR, an event by an acknowledgement `{"error":"…"}`, if the client asked for one; nobody else sees it. What the server
+    /// waits for, acknowledgements and disconnects, is taken all the same. Must not block; may
+    /// [close](crate::engine::ConnectionHandle::close) the connection. Dropped with the connection.
+    pub fn meter<F, M>(mut self, make: F) -> Self
+    where
+        F: Fn(&ConnectionHandle) -> M + Send + Sync + 'static,
+        M: FnMut(usize) -> Result<(), Refusal> + 'static,
+    {
+        self.meter = Some(Arc::new(move |connection| Box::new(make(connection))));
+        self
+    }
+
     /// See [`EngineBuilder::allow_request`].
-    pub fn allow_request<F, R>(mut self, allow: F) -> Self
+    pub fn allow_request<F, R, E>(mut self, allow: F) -> Self
     where
         F: Fn(HttpRequest) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<(), String>> + 'static,
+        R: Future<Output = Result<(), E>> + 'static,
+        E: Into<ConnectionError> + 'static,
     {
         self.engine = self.engine.allow_request(allow);
         self
@@ -230,7 +257,8 @@ impl SocketIoBuilder {
             Some((bus, events)) => (Some(Uplink::new(bus, &node, self.cluster)?), Some(events)),
             None => (None, None),
         };
-        let core = Core::new(self.config.validate()?, ids, uplink.clone(), self.states);
+        let hooks = (self.every.handlers(), self.meter);
+        let core = Core::new(self.config.validate()?, ids, uplink.clone(), self.states, hooks);
         let namespaces = Namespaces::new(core.clone());
         // Always there, as with the reference server.
         namespaces.of("/");

@@ -36,6 +36,8 @@ pub enum ConnectionError {
     BadRequest(&'static str),
     /// Code 4: the `allow_request` hook refused, with its message.
     Forbidden(String),
+    /// Code 4, status 429: an `allow_request` hook found that it is one too many, with its message.
+    TooManyRequests(String),
     /// Code 5: `EIO` is missing, or a revision that is not served.
     UnsupportedProtocolVersion,
     /// Over [`max_connections`](crate::config::EngineConfig::max_connections), or shutting down: status 503.
@@ -50,7 +52,7 @@ impl ConnectionError {
             Self::SessionIdUnknown => 1,
             Self::BadHandshakeMethod => 2,
             Self::BadRequest(_) => 3,
-            Self::Forbidden(_) | Self::Unavailable => 4,
+            Self::Forbidden(_) | Self::TooManyRequests(_) | Self::Unavailable => 4,
             Self::UnsupportedProtocolVersion => 5,
         }
     }
@@ -62,7 +64,7 @@ impl ConnectionError {
             Self::SessionIdUnknown => "Session ID unknown",
             Self::BadHandshakeMethod => "Bad handshake method",
             Self::BadRequest(_) => "Bad request",
-            Self::Forbidden(message) => message,
+            Self::Forbidden(message) | Self::TooManyRequests(message) => message,
             Self::UnsupportedProtocolVersion => "Unsupported protocol version",
             Self::Unavailable => "Service unavailable",
         }
@@ -71,6 +73,7 @@ impl ConnectionError {
     fn status(&self) -> StatusCode {
         match self {
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_REQUEST,
         }
@@ -92,6 +95,19 @@ impl fmt::Display for ConnectionError {
 }
 
 impl std::error::Error for ConnectionError {}
+
+/// The text is the message of a [`ConnectionError::Forbidden`].
+impl From<String> for ConnectionError {
+    fn from(message: String) -> Self {
+        Self::Forbidden(message)
+    }
+}
+
+impl From<&str> for ConnectionError {
+    fn from(message: &str) -> Self {
+        Self::Forbidden(message.to_owned())
+    }
+}
 
 /// Left in the extensions of a request whose socket can be taken over.
 pub(crate) struct CanTakeOver;
@@ -248,8 +264,8 @@ pub(super) async fn begin(
     transport: TransportKind,
     revision: Revision,
 ) -> Result<Arc<Shared>, ConnectionError> {
-    if let Some(allow) = &engine.hooks.allow_request {
-        allow(request.clone()).await.map_err(ConnectionError::Forbidden)?;
+    for allow in &engine.hooks.allow_request {
+        allow(request.clone()).await?;
     }
     let headers = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len());
     if headers.sum::<usize>() > engine.config.max_header_bytes {

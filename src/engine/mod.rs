@@ -59,8 +59,8 @@ pub(crate) use self::turn::current_thread;
 use crate::config::{ConfigError, EngineConfig};
 use crate::id::{IdSource, NodeToken, RandomPart};
 
-/// The answer of an `allow_request` hook: an error refuses with status 403 and that message.
-pub type Allowed = Pin<Box<dyn Future<Output = Result<(), String>>>>;
+/// The answer of an `allow_request` hook: an error refuses.
+pub type Allowed = Pin<Box<dyn Future<Output = Result<(), ConnectionError>>>>;
 type AllowHook = Arc<dyn Fn(HttpRequest) -> Allowed + Send + Sync>;
 type ErrorHook = Arc<dyn Fn(&HttpRequest, &ConnectionError) + Send + Sync>;
 type HandshakeHook = Arc<dyn Fn(&HttpRequest) + Send + Sync>;
@@ -69,7 +69,7 @@ type Open = Arc<dyn Fn(ConnectionHandle) -> Box<dyn ConnectionHandler> + Send + 
 /// What an application may have its say in.
 #[derive(Clone, Default)]
 pub(crate) struct Hooks {
-    pub(crate) allow_request: Option<AllowHook>,
+    pub(crate) allow_request: Vec<AllowHook>,
     pub(crate) initial_headers: Option<HeadersHook>,
     pub(crate) headers: Option<HeadersHook>,
     pub(crate) connection_error: Option<ErrorHook>,
@@ -116,13 +116,19 @@ impl EngineBuilder {
         self
     }
 
-    /// Asked before a session is opened; an error answers 403 with code 4 and its message.
-    pub fn allow_request<F, R>(mut self, allow: F) -> Self
+    /// Asked before a session is opened, one after the other if there are several. An error that is a text answers 403 with code 4
+    /// and the text; a [`ConnectionError`], such as [`TooManyRequests`](ConnectionError::TooManyRequests), what it stands for.
+    pub fn allow_request<F, R, E>(mut self, allow: F) -> Self
     where
         F: Fn(HttpRequest) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<(), String>> + 'static,
+        R: Future<Output = Result<(), E>> + 'static,
+        E: Into<ConnectionError> + 'static,
     {
-        self.hooks.allow_request = Some(Arc::new(move |request| Box::pin(allow(request))));
+        let allow: AllowHook = Arc::new(move |request| {
+            let answer = allow(request);
+            Box::pin(async move { answer.await.map_err(Into::into) })
+        });
+        self.hooks.allow_request.push(allow);
         self
     }
 

@@ -42,6 +42,19 @@ pub enum Binary<'a> {
 }
 
 impl Binary<'_> {
+    /// How many bytes there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Borrowed(bytes) => bytes.len(),
+            Self::Owned(bytes) => bytes.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// The bytes, copied if they were borrowed.
     pub fn into_bytes(self) -> Bytes {
         match self {

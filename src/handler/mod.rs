@@ -179,8 +179,9 @@ where
 /// A middleware whose types are forgotten.
 pub(crate) type ErasedMiddleware = Arc<dyn Fn(Call) -> LocalFuture<Result<(), Refusal>> + Send + Sync>;
 
-/// Forgets the types of a middleware. One that panics refuses.
-pub(crate) fn erase_middleware<P, H>(handler: H) -> ErasedMiddleware
+/// Forgets the types of a middleware, or of a guard. One that panics refuses, and so does one whose parameters are not there: with
+/// this message.
+pub(crate) fn erase_middleware<P, H>(handler: H, not_understood: &'static str) -> ErasedMiddleware
 where
     H: Handler<P>,
     H::Output: Admission,
@@ -191,8 +192,8 @@ where
             let result = match begun {
                 Ok(Ok(future)) => AssertUnwindSafe(async { future.await.admission() }).catch_unwind().await,
                 Ok(Err(error)) => {
-                    tracing::debug!(sid = call.socket.id(), %error, "auth not understood");
-                    return Err(Refusal::new("invalid auth"));
+                    tracing::debug!(sid = call.socket.id(), event = &*call.event, %error, "{not_understood}");
+                    return Err(Refusal::new(not_understood));
                 }
                 Err(panic) => Err(panic),
             };

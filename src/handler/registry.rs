@@ -42,6 +42,8 @@ pub(crate) struct Handlers {
     /// Called for events without handlers of their own.
     pub(crate) matching: Vec<(NameTest, Erased)>,
     pub(crate) fallback: Option<Erased>,
+    /// Asked before everything else, an error keeps the event from all of it.
+    pub(crate) guards: Vec<ErasedMiddleware>,
     pub(crate) filters: Vec<IncomingFilter>,
     pub(crate) outgoing: Vec<OutgoingListener>,
     pub(crate) disconnecting: Vec<Erased>,
@@ -71,6 +73,11 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
+    /// One that begins with these handlers.
+    pub(crate) fn new(handlers: Arc<Handlers>) -> Self {
+        Self { current: ArcSwap::new(handlers), changing: Mutex::default() }
+    }
+
     /// The handlers at this moment.
     pub(crate) fn load(&self) -> arc_swap::Guard<Arc<Handlers>> {
         self.current.load()
@@ -123,7 +130,7 @@ macro_rules! registration {
             H: crate::handler::Handler<P>,
             H::Output: crate::handler::Admission,
         {
-            let handler = crate::handler::erase_middleware(handler);
+            let handler = crate::handler::erase_middleware(handler, "invalid auth");
             self.registry().change(|handlers| handlers.middlewares.push(handler));
             self
         }
@@ -227,6 +234,19 @@ macro_rules! registration {
         {
             let handler = crate::handler::erase(handler);
             self.registry().change(|handlers| handlers.fallback = Some(handler));
+            self
+        }
+
+        /// Asked before each event of each socket is shown to anybody, with whatever parameters a handler may have: an error keeps
+        /// the event from all handlers, is logged, and is the acknowledgement, `{"error":"…"}`, if the client asked for one and
+        /// got none (with the `data` of the [`Refusal`](crate::Refusal), if it has some).
+        pub fn guard<P, H>(self, handler: H) -> Self
+        where
+            H: crate::handler::Handler<P>,
+            H::Output: crate::handler::Admission,
+        {
+            let handler = crate::handler::erase_middleware(handler, "not understood");
+            self.registry().change(|handlers| handlers.guards.push(handler));
             self
         }
 

@@ -119,6 +119,16 @@ impl Refusal {
     }
 }
 
+impl Refusal {
+    /// As the acknowledgement of an event.
+    pub(crate) fn as_answer(&self) -> serde_json::Value {
+        match self.data.as_deref().and_then(|data| serde_json::from_str(data.get()).ok()) {
+            Some::<serde_json::Value>(data) => serde_json::json!({ "error": self.message, "data": data }),
+            None => serde_json::json!({ "error": self.message }),
+        }
+    }
+}
+
 impl From<&str> for Refusal {
     fn from(message: &str) -> Self {
         Self::new(message)

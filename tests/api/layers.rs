@@ -17,6 +17,7 @@ const LAYERS: &[&[&str]] = &[
     &[
         "namespace",
         "namespaces",
+        "every_namespace",
         "client",
         "inbox",
         "socket",

@@ -9,6 +9,7 @@ mod broadcasts;
 mod connecting;
 mod ending;
 mod extracting;
+mod guarding;
 mod handling;
 mod layers;
 mod model;
