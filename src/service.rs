@@ -41,6 +41,7 @@ pub struct Server<F> {
     factory: F,
     listeners: Vec<(TcpListener, Tls)>,
     workers: Option<usize>,
+    keep_alive: Duration,
     shutdown_timeout: Duration,
     before_stop: Vec<Hook>,
     signals: bool,
@@ -53,6 +54,14 @@ enum Tls {
     Rustls(Arc<rustls::ServerConfig>),
 }
 
+#[cfg(feature = "tls")]
+impl Tls {
+    fn rustls(mut config: rustls::ServerConfig) -> Self {
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Self::Rustls(Arc::new(config))
+    }
+}
+
 impl<F> Server<F> {
     /// A server for the `App` that `factory` makes, once or twice per worker thread: what its instances
     /// share must be made outside of it.
@@ -61,6 +70,7 @@ impl<F> Server<F> {
             factory,
             listeners: Vec::new(),
             workers: None,
+            keep_alive: KEEP_ALIVE,
             shutdown_timeout: Duration::from_secs(30),
             before_stop: Vec::new(),
             signals: true,
@@ -80,12 +90,11 @@ impl<F> Server<F> {
     pub fn bind_rustls(
         mut self,
         address: impl ToSocketAddrs,
-        mut config: rustls::ServerConfig,
+        config: rustls::ServerConfig,
     ) -> io::Result<Self> {
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let config = Arc::new(config);
+        let tls = Tls::rustls(config);
         for address in address.to_socket_addrs()? {
-            self.listeners.push((listen(address)?, Tls::Rustls(config.clone())));
+            self.listeners.push((listen(address)?, tls.clone()));
         }
         Ok(self)
     }
@@ -97,6 +106,14 @@ impl<F> Server<F> {
         Ok(self)
     }
 
+    /// Serves a listener that is open already, with TLS. ALPN is set to HTTP/1.1: websockets need it.
+    #[cfg(feature = "tls")]
+    pub fn listen_rustls(mut self, listener: TcpListener, config: rustls::ServerConfig) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        self.listeners.push((listener, Tls::rustls(config)));
+        Ok(self)
+    }
+
     /// The addresses it listens on.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.listeners.iter().filter_map(|(listener, _)| listener.local_addr().ok()).collect()
@@ -105,6 +122,13 @@ impl<F> Server<F> {
     /// Worker threads. Default: one per core.
     pub fn workers(mut self, count: usize) -> Self {
         self.workers = Some(count);
+        self
+    }
+
+    /// How long an HTTP connection on which nothing is asked stays open. Default 75 s. A load balancer that reuses connections to the
+    /// server has to give up before that.
+    pub fn keep_alive(mut self, idle: Duration) -> Self {
+        self.keep_alive = idle;
         self
     }
 
@@ -183,7 +207,7 @@ impl<F> Server<F> {
             builder = builder.workers(workers);
         }
         for (listener, tls) in self.listeners {
-            builder = add(builder, listener, &tls, self.factory.clone())?;
+            builder = add(builder, listener, &tls, self.keep_alive, self.factory.clone())?;
         }
         let mut server = builder.run();
         let handle = server.handle();
@@ -242,6 +266,7 @@ fn add<F, I, S, B>(
     builder: ServerBuilder,
     listener: TcpListener,
     tls: &Tls,
+    keep_alive: Duration,
     factory: F,
 ) -> io::Result<ServerBuilder>
 where
@@ -260,7 +285,7 @@ where
             let upgrade = upgrade_factory(factory.clone(), config.clone());
             let config = config.clone();
             HttpService::build()
-                .keep_alive(KEEP_ALIVE)
+                .keep_alive(keep_alive)
                 .h1_allow_half_closed(false)
                 .tcp_nodelay(true)
                 .on_connect_ext(|stream: &actix_web::rt::net::TcpStream, _| limit_unsent(stream))
@@ -275,7 +300,7 @@ where
                 let upgrade = upgrade_factory(factory.clone(), config.clone());
                 let config = config.clone();
                 HttpService::build()
-                    .keep_alive(KEEP_ALIVE)
+                    .keep_alive(keep_alive)
                     .h1_allow_half_closed(false)
                     .tcp_nodelay(true)
                     .on_connect_ext(|stream: &actix_tls::accept::rustls_0_23::TlsStream<_>, extensions| {

@@ -19,6 +19,7 @@ mod presence;
 mod reload;
 mod serve;
 mod signals;
+mod tls;
 mod webhooks;
 
 use std::io;

@@ -11,37 +11,54 @@ use actix_socketio::config::{CorsConfig, Origins};
 use actix_web::HttpRequest;
 use actix_web::http::Uri;
 use actix_web::http::header::{HOST, ORIGIN};
+use arc_swap::ArcSwap;
 
 use super::config::Cors;
+use super::reload::Reload;
 
-/// A server that these pages may use. `is_local`: only this machine can reach it.
-pub(super) fn builder(cors: &Cors, is_local: bool) -> SocketIoBuilder {
-    let builder = SocketIoBuilder::default();
-    let options = |origins| CorsConfig {
-        origins,
-        credentials: cors.credentials,
-        allowed_headers: cors.allowed_headers.clone(),
-        max_age: cors.max_age.map(Into::into),
-    };
-    if cors.is_any() {
-        return builder.cors(options(Origins::Wildcard));
+/// The pages that may use a node now. Sessions that are open stay open.
+#[derive(Clone, Debug)]
+pub(super) struct Pages(Arc<ArcSwap<Allowed>>);
+
+impl Pages {
+    /// Those of the options, now and after every reload. `is_local`: only this machine can reach the node.
+    pub(super) fn new(cors: &Cors, is_local: bool, reload: &Reload) -> Self {
+        let pages = Self(Arc::new(ArcSwap::from_pointee(Allowed::new(cors, is_local))));
+        let (current, credentials) = (pages.clone(), cors.credentials);
+        reload.part(move |config| {
+            // What requests may carry is settled when the node starts.
+            if config.cors.is_any() && credentials {
+                return Err(
+                    "cors.origins: \"*\" excludes cookies, which this node allows until it is restarted"
+                        .into(),
+                );
+            }
+            let (current, allowed) = (current.clone(), Allowed::new(&config.cors, is_local));
+            Ok(Box::new(move || current.0.store(Arc::new(allowed))))
+        });
+        pages
     }
-    let allowed = Arc::new(Allowed::new(cors, is_local));
-    // What the server itself has served needs no CORS headers.
-    let builder = match &*allowed {
-        Allowed::These(origins) => builder.cors(options(Origins::List(origins.clone()))),
-        Allowed::ThisMachine => builder.cors(options(Origins::Predicate(Arc::new(is_this_machine)))),
-        Allowed::OwnPages => builder,
-    };
-    builder.allow_request(move |request| {
-        let verdict = check(&request, &allowed);
-        async move { verdict }
-    })
+
+    /// A server that these pages may use.
+    pub(super) fn builder(&self, cors: &Cors) -> SocketIoBuilder {
+        let (asked, pages) = (self.clone(), self.clone());
+        let options = CorsConfig {
+            origins: Origins::Predicate(Arc::new(move |origin| asked.0.load().needs_headers(origin))),
+            credentials: cors.credentials,
+            allowed_headers: cors.allowed_headers.clone(),
+            max_age: cors.max_age.map(Into::into),
+        };
+        SocketIoBuilder::default().cors(options).allow_request(move |request| {
+            let verdict = check(&request, &pages.0.load());
+            async move { verdict }
+        })
+    }
 }
 
 /// The pages that may talk to a node.
 #[derive(Debug)]
 enum Allowed {
+    Any,
     /// Of these origins.
     These(Vec<String>),
     /// Loaded from this machine, on any port: an application under development may use the node.
@@ -52,7 +69,9 @@ enum Allowed {
 
 impl Allowed {
     fn new(cors: &Cors, is_local: bool) -> Self {
-        if !cors.origins.is_empty() {
+        if cors.is_any() {
+            Self::Any
+        } else if !cors.origins.is_empty() {
             Self::These(cors.origins.clone())
         } else if is_local {
             Self::ThisMachine
@@ -62,12 +81,17 @@ impl Allowed {
     }
 
     fn allows(&self, origin: &str, host: &str) -> bool {
+        self.needs_headers(origin)
+            || matches!(self, Self::These(_) | Self::OwnPages) && is_own_page(origin, host)
+    }
+
+    /// Whether a browser is told that the page may read the answers. What the server itself has served needs no telling.
+    fn needs_headers(&self, origin: &str) -> bool {
         match self {
-            Self::These(origins) => {
-                origins.iter().any(|allowed| allowed == origin) || is_own_page(origin, host)
-            }
+            Self::Any => true,
+            Self::These(origins) => origins.iter().any(|allowed| allowed == origin),
             Self::ThisMachine => is_this_machine(origin),
-            Self::OwnPages => is_own_page(origin, host),
+            Self::OwnPages => false,
         }
     }
 }

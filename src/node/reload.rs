@@ -1,29 +1,48 @@
 //! A configuration that is read again while the node runs.
 //!
-//! SIGHUP comes here. What is wrong changes nothing; what is right is told to whoever has subscribed, and what needs a restart is named.
+//! SIGHUP comes here. What is wrong changes nothing, whichever part of the node finds it; what is right is taken over by all parts, and what
+//! needs a restart is named.
 
+use std::error::Error;
+use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 use tokio::sync::watch;
 
 use super::config::{self, Config, Flag};
 
-/// What may change without a restart, as section and key.
-const LIVE: [(&str, &str); 1] = [("log", "filter")];
+/// What may change without a restart, as section and key; `*` is a list as a whole.
+const LIVE: [(&str, &str); 9] = [
+    ("tls", "cert"),
+    ("tls", "key"),
+    ("tls", "client_ca"),
+    ("tls", "client_certificates"),
+    ("cors", "origins"),
+    ("permissions", "*"),
+    ("api", "key"),
+    ("api", "keys"),
+    ("log", "filter"),
+];
+
+/// Takes over what was prepared. It cannot fail any more.
+pub(super) type TakeOver = Box<dyn FnOnce()>;
+/// Looks at a new configuration, and at the files that it names, but changes nothing yet.
+type Prepare = Box<dyn Fn(&Config) -> Result<TakeOver, Box<dyn Error>> + Send + Sync>;
 
 /// Reads the configuration again, from where it came. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Reload {
     source: Arc<(Option<PathBuf>, Vec<Flag>)>,
+    parts: Arc<Mutex<Vec<Prepare>>>,
     current: watch::Sender<Arc<Config>>,
 }
 
 impl Reload {
     pub(super) fn new(file: Option<PathBuf>, flags: Vec<Flag>, config: &Config) -> Self {
         let current = watch::Sender::new(Arc::new(config.clone()));
-        Self { source: Arc::new((file, flags)), current }
+        Self { source: Arc::new((file, flags)), parts: Arc::default(), current }
     }
 
     /// The configuration in force now, and whenever there is another.
@@ -31,16 +50,31 @@ impl Reload {
         self.current.subscribe()
     }
 
+    /// A part of the node that can take over another configuration, or refuse it. Its keys belong into [`LIVE`].
+    pub(super) fn part(
+        &self,
+        prepare: impl Fn(&Config) -> Result<TakeOver, Box<dyn Error>> + Send + Sync + 'static,
+    ) {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(prepare));
+    }
+
     /// Reads it again.
     pub(super) fn again(&self) {
+        let refused = |why: &dyn fmt::Display| {
+            tracing::error!("not reloaded, the old configuration stays in force: {why}");
+        };
         let (file, flags) = &*self.source;
         let loaded = match config::load(file.as_deref(), flags) {
             Ok(loaded) => loaded,
-            Err(problems) => {
-                tracing::error!("not reloaded, the old configuration stays in force: {problems}");
-                return;
-            }
+            Err(problems) => return refused(&problems),
         };
+        let mut prepared = Vec::new();
+        for prepare in &*self.parts.lock().unwrap_or_else(PoisonError::into_inner) {
+            match prepare(&loaded.config) {
+                Ok(take_over) => prepared.push(take_over),
+                Err(error) => return refused(&error),
+            }
+        }
         let changed = changed(&self.current.borrow(), &loaded.config);
         let (live, dead): (Vec<_>, Vec<_>) =
             changed.into_iter().partition(|(section, key)| LIVE.contains(&(section, key)));
@@ -49,12 +83,21 @@ impl Reload {
             names.join(", ")
         };
         let (live, dead) = (names(live), names(dead));
+        for take_over in prepared {
+            take_over();
+        }
         // Said while the old filter lets it through, and the new one may.
         tracing::info!(changed = live, "configuration reloaded");
         if !dead.is_empty() {
             tracing::warn!("these have changed, and count after a restart: {dead}");
         }
         self.current.send_replace(Arc::new(loaded.config));
+    }
+}
+
+impl fmt::Debug for Reload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reload").field("source", &self.source).finish_non_exhaustive()
     }
 }
 

@@ -19,10 +19,11 @@ use super::demo::{self, Demo};
 use super::drain::Stop;
 use super::namespaces::{self, Gate};
 use super::nats::NODE_INBOX;
-use super::origin;
-use super::permissions::{PatternError, Permissions};
+use super::origin::Pages;
+use super::permissions::{LivePermissions, PatternError};
 use super::reload::Reload;
 use super::signals;
+use super::tls::{Tls, TlsError};
 use super::webhooks::Webhooks;
 
 /// Where the browser client is looked for when nobody says: an application's npm install, or that of the tests.
@@ -33,7 +34,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a stopping node waits for its webhooks.
 const WEBHOOKS_DEADLINE: Duration = Duration::from_secs(5);
 /// A node in which nothing but this is configured has the demo.
-const DEMO_SECTIONS: [&str; 7] = ["server", "nats", "cluster", "workers", "drain", "api", "log"];
+const DEMO_SECTIONS: [&str; 8] = ["server", "tls", "nats", "cluster", "workers", "drain", "api", "log"];
 
 /// Why a node ends before it is told to.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +56,8 @@ pub(super) enum ServeError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
     Io(#[from] io::Error),
 }
 
@@ -75,13 +78,15 @@ pub(super) async fn serve(
     let client_folder = client_folder(config.server.client_dir.clone())?;
     let is_local = address.ip().is_loopback();
     let has_demo = config.server.demo.unwrap_or(is_local && sources.is_bare(&DEMO_SECTIONS));
+    let tls = Tls::start(&config.tls, reload)?;
     let demo = has_demo.then(|| Demo::new(client_folder.is_some(), is_local));
 
-    let mut builder = origin::builder(&config.cors, is_local).adjust(|protocol, engine| {
-        config.protocol.apply(protocol);
-        config.engine.apply(engine);
-        engine.cookie = config.cookie.to_library();
-    });
+    let mut builder =
+        Pages::new(&config.cors, is_local, reload).builder(&config.cors).adjust(|protocol, engine| {
+            config.protocol.apply(protocol);
+            config.engine.apply(engine);
+            engine.cookie = config.cookie.to_library();
+        });
     if let Some(folder) = &client_folder {
         builder = builder.client_files(folder);
     }
@@ -99,7 +104,7 @@ pub(super) async fn serve(
         io.of(&event.namespace).hand_to_workers(&event.event, options);
     }
 
-    let gate: Arc<dyn Gate> = Arc::new(Permissions::new(&config.permissions)?);
+    let gate: Arc<dyn Gate> = Arc::new(LivePermissions::new(&config.permissions, reload)?);
     let webhooks = Webhooks::start(&io, &config.webhooks)?;
     namespaces::declare(&io, &config.namespaces, &gate, &webhooks, config.workers.timeout.into())?;
 
@@ -110,7 +115,7 @@ pub(super) async fn serve(
 
     let mounted = io.clone();
     let pages = demo.clone();
-    let mut server = io
+    let server = io
         .server(move || {
             App::new().configure(|config| mounted.configure(config)).configure(|config| {
                 if let Some(pages) = &pages {
@@ -118,17 +123,22 @@ pub(super) async fn serve(
                 }
             })
         })
-        .shutdown_timeout(SHUTDOWN_TIMEOUT)
-        .bind(address)
-        .map_err(|source| ServeError::Listen { address, source })?;
+        .keep_alive(config.server.keep_alive.into())
+        .shutdown_timeout(SHUTDOWN_TIMEOUT);
+    let server = match &tls {
+        Some(tls) => server.bind_rustls(address, tls.server_config()?),
+        None => server.bind(address),
+    };
+    let mut server = server.map_err(|source| ServeError::Listen { address, source })?;
     if let Some(workers) = config.server.workers {
         server = server.workers(workers.get());
     }
     let address = server.addresses().first().copied().unwrap_or(address);
     let stop = Stop::new();
     signals::listen(&stop, reload)?;
-    let api = Api::start(&io, &stop, &config.api)?;
-    introduce(&io, address, demo.is_some(), is_clustered, client_folder.as_deref(), api.as_ref());
+    let api = Api::start(&io, &stop, &config.api, reload)?;
+    let url = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
+    introduce(&io, &url, demo.is_some(), is_clustered, client_folder.as_deref(), api.as_ref());
     server.run_until(stop.drained(&io, &config.drain, is_clustered)).await?;
     if let Some(api) = api {
         api.stop().await;
@@ -149,13 +159,12 @@ async fn join_cluster(builder: SocketIoBuilder, config: &Config) -> Result<Socke
 /// Says what is served where.
 fn introduce(
     io: &SocketIo,
-    address: SocketAddr,
+    url: &str,
     has_demo: bool,
     is_clustered: bool,
     client_folder: Option<&Path>,
     api: Option<&Api>,
 ) {
-    let url = format!("http://{address}");
     let path = &io.engine().config().path;
     println!("actix-socketio {}\n", env!("CARGO_PKG_VERSION"));
     if has_demo {

@@ -12,9 +12,11 @@ mod nats;
 
 mod client;
 mod draining;
+mod encrypted;
 mod health;
 mod http_api;
 mod keys;
+mod listening;
 mod process;
 mod program;
 mod reloading;

@@ -11,8 +11,8 @@ use crate::support::{Address, Http, Response};
 
 /// A node; killed when dropped.
 pub(crate) struct Node {
-    program: Program,
-    clients: Address,
+    pub(crate) program: Program,
+    pub(crate) clients: Address,
     pub(crate) api: Address,
 }
 

@@ -30,6 +30,7 @@ pub(in crate::node) use self::options::ApiOptions;
 use self::problem::Problem;
 use self::state::ApiState;
 use super::drain::Stop;
+use super::reload::Reload;
 
 /// Why the internal listener is not there.
 #[derive(Debug, thiserror::Error)]
@@ -52,11 +53,12 @@ impl Api {
         io: &SocketIo,
         stop: &Stop,
         options: &ApiOptions,
+        reload: &Reload,
     ) -> Result<Option<Self>, ApiError> {
         let Some(port) = options.port else { return Ok(None) };
         let address = SocketAddr::new(options.host, port);
         let max_connections = options.max_connections;
-        let state = web::Data::new(ApiState::new(io.clone(), stop.clone(), options.clone())?);
+        let state = web::Data::new(ApiState::new(io.clone(), stop.clone(), options.clone(), reload)?);
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(state.clone())

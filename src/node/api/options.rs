@@ -19,7 +19,8 @@ pub(in crate::node) struct ApiOptions {
     /// The port to listen on; 0 takes a free one. Without it: nothing of this is served.
     #[schemars(example = 3001)]
     pub(super) port: Option<u16>,
-    /// A key that is good for everything. With a key, whoever asks has to have one: "Authorization: Bearer <key>".
+    /// A key that is good for everything. With a key, whoever asks has to have one: "Authorization: Bearer <key>". SIGHUP reads all
+    /// keys again.
     pub(super) key: Option<Secret>,
     /// The largest body of a request.
     pub(super) max_body: Size,

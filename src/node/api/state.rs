@@ -1,27 +1,47 @@
 //! What the handlers of the internal listener have in common.
 
+use std::sync::Arc;
+
 use actix_socketio::cluster::external::{Action, External, ExternalLimits};
 use actix_socketio::cluster::message::Target;
 use actix_socketio::{BroadcastOperator, SocketIo};
+use arc_swap::{ArcSwap, Guard};
 
 use super::keys::{KeyError, Keys};
 use super::options::ApiOptions;
 use super::problem::Problem;
 use crate::node::drain::Stop;
+use crate::node::reload::Reload;
 
 /// See the module's documentation.
 pub(super) struct ApiState {
     io: SocketIo,
     stop: Stop,
-    keys: Keys,
+    keys: Arc<ArcSwap<Keys>>,
     options: ApiOptions,
     limits: ExternalLimits,
 }
 
 impl ApiState {
-    pub(super) fn new(io: SocketIo, stop: Stop, options: ApiOptions) -> Result<Self, KeyError> {
+    pub(super) fn new(
+        io: SocketIo,
+        stop: Stop,
+        options: ApiOptions,
+        reload: &Reload,
+    ) -> Result<Self, KeyError> {
         let limits = ExternalLimits { max_bytes: options.max_body.bytes(), ..ExternalLimits::default() };
-        Ok(Self { io, stop, keys: Keys::read(&options)?, options, limits })
+        let keys = Arc::new(ArcSwap::from_pointee(Keys::read(&options)?));
+        let (current, is_local) = (keys.clone(), options.host.is_loopback());
+        reload.part(move |config| {
+            // The new address may be loopback; the one in use is not.
+            if !is_local && !config.api.has_keys() {
+                return Err("api.keys: the address in use is served only with a key".into());
+            }
+            let keys = Keys::read(&config.api).map_err(|error| format!("api: {error}"))?;
+            let current = current.clone();
+            Ok(Box::new(move || current.store(Arc::new(keys))))
+        });
+        Ok(Self { io, stop, keys, options, limits })
     }
 
     pub(super) fn io(&self) -> &SocketIo {
@@ -33,8 +53,9 @@ impl ApiState {
         &self.stop
     }
 
-    pub(super) fn keys(&self) -> &Keys {
-        &self.keys
+    /// The keys of this moment.
+    pub(super) fn keys(&self) -> Guard<Arc<Keys>> {
+        self.keys.load()
     }
 
     pub(super) fn options(&self) -> &ApiOptions {
@@ -63,6 +84,6 @@ impl ApiState {
     }
 }
 
-fn names(rooms: &[std::sync::Arc<str>]) -> Vec<String> {
+fn names(rooms: &[Arc<str>]) -> Vec<String> {
     rooms.iter().map(ToString::to_string).collect()
 }

@@ -12,7 +12,7 @@ use super::problem::Findings;
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Cors {
     /// Origins such as "https://example.com", or "*" for any. Without one: pages that this very server has served, and on loopback
-    /// those that this machine has.
+    /// those that this machine has. SIGHUP reloads it.
     pub(crate) origins: Vec<String>,
     /// Whether requests may carry cookies.
     pub(crate) credentials: bool,

@@ -58,6 +58,7 @@ use super::api::ApiOptions;
 use super::drain::Drain;
 use super::namespaces::{self, Namespaces};
 use super::permissions::PermissionOptions;
+use super::tls::TlsOptions;
 use super::webhooks::WebhookOptions;
 
 /// More than that is not looked for.
@@ -70,6 +71,7 @@ const OTHER_VARIABLES: [&str; 2] = ["SOCKETIO_CONFIG", "SOCKETIO_NATS_INBOX"];
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
     pub(crate) server: Server,
+    pub(in crate::node) tls: TlsOptions,
     pub(crate) engine: Engine,
     pub(crate) protocol: Protocol,
     pub(crate) cors: Cors,
@@ -80,7 +82,7 @@ pub(crate) struct Config {
     /// What clients get without code, by the names of namespaces or patterns of them, such as "/team-{team}" (docs/clients-without-code.md).
     #[schemars(extend("x-key" = "/chat"))]
     pub(in crate::node) namespaces: Namespaces,
-    /// What clients may do by themselves.
+    /// What clients may do by themselves. SIGHUP reloads it.
     pub(in crate::node) permissions: Vec<PermissionOptions>,
     /// HTTP servers that are told what happens.
     pub(in crate::node) webhooks: Vec<WebhookOptions>,
@@ -156,6 +158,8 @@ fn segment(segment: &serde_path_to_error::Segment) -> Option<String> {
 impl Config {
     /// Whether the values make sense, by themselves and together.
     fn check(&self, sources: &Sources, found: &mut Vec<Problem>) {
+        self.server.check(&mut Findings::new(sources, "server", found));
+        self.tls.check(&mut Findings::new(sources, "tls", found));
         self.engine.check(&mut Findings::new(sources, "engine", found));
         self.protocol.check(&mut Findings::new(sources, "protocol", found));
         self.cors.check(&mut Findings::new(sources, "cors", found));

@@ -7,6 +7,9 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+use super::period::Period;
+use super::problem::Findings;
+
 /// Where clients connect.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -21,19 +24,35 @@ pub(crate) struct Server {
     /// Worker threads. Without it: one per core.
     #[schemars(extend("x-env" = "SOCKETIO_WORKERS"), example = 4)]
     pub(crate) workers: Option<NonZeroUsize>,
+    /// How long an HTTP connection on which nothing is asked stays open; websockets and waiting polls are not idle. The default is longer
+    /// than that of usual load balancers (60s), so that they give up first: who closes while the other sends loses a request.
+    pub(crate) keep_alive: Period,
     /// The folder of the npm package socket.io-client, whose bundles are served under the path of the endpoint. Without it:
     /// node_modules/socket.io-client, if that is there.
     #[schemars(extend("x-env" = "SOCKETIO_CLIENT_DIR"), example = "/usr/share/socket.io-client")]
     pub(crate) client_dir: Option<PathBuf>,
     /// Whether the demo is served: it lets everybody in. Without it: if the node listens on loopback and nothing is configured
-    /// beyond [server], [nats], [cluster], [workers], [drain], [api] and [log].
+    /// beyond [server], [tls], [nats], [cluster], [workers], [drain], [api] and [log].
     #[schemars(example = false)]
     pub(crate) demo: Option<bool>,
 }
 
 impl Default for Server {
     fn default() -> Self {
-        Self { host: Ipv4Addr::LOCALHOST.into(), port: 3000, workers: None, client_dir: None, demo: None }
+        Self {
+            host: Ipv4Addr::LOCALHOST.into(),
+            port: 3000,
+            workers: None,
+            keep_alive: Period::seconds(75),
+            client_dir: None,
+            demo: None,
+        }
+    }
+}
+
+impl Server {
+    pub(super) fn check(&self, found: &mut Findings<'_>) {
+        found.is_not_zero("keep_alive", self.keep_alive.is_zero());
     }
 }
 

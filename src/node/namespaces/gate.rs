@@ -2,7 +2,7 @@
 
 use actix_socketio::Socket;
 
-use crate::node::permissions::{Claims, Permissions};
+use crate::node::permissions::{Claims, LivePermissions};
 
 /// Asked before anything is done for a client.
 pub(in crate::node) trait Gate: Send + Sync {
@@ -14,16 +14,16 @@ pub(in crate::node) trait Gate: Send + Sync {
     fn may_send(&self, socket: &Socket, event: &str) -> bool;
 }
 
-impl Gate for Permissions {
+impl Gate for LivePermissions {
     fn may_join(&self, socket: &Socket, room: &str) -> bool {
-        self.may_join(&Claims::of(socket), socket.namespace().name(), room)
+        self.now().may_join(&Claims::of(socket), socket.namespace().name(), room)
     }
 
     fn may_emit(&self, socket: &Socket, room: &str) -> bool {
-        self.may_emit(&Claims::of(socket), socket.namespace().name(), room)
+        self.now().may_emit(&Claims::of(socket), socket.namespace().name(), room)
     }
 
     fn may_send(&self, socket: &Socket, event: &str) -> bool {
-        self.may_send(&Claims::of(socket), socket.namespace().name(), event)
+        self.now().may_send(&Claims::of(socket), socket.namespace().name(), event)
     }
 }

@@ -5,10 +5,12 @@
 //! [`may_send`](Permissions::may_send).
 
 mod claims;
+mod live;
 mod pattern;
 mod rule;
 
 pub(in crate::node) use self::claims::Claims;
+pub(in crate::node) use self::live::LivePermissions;
 pub(in crate::node) use self::pattern::PatternError;
 pub(in crate::node) use self::rule::{PermissionOptions, Rule};
 
