@@ -15,6 +15,7 @@ use crate::client::ClientInner;
 use crate::delivery::{AckSink, Answered, Gone, Local, Outgoing};
 use crate::disconnect_reason::DisconnectReason;
 use crate::handler::{Call, Erased, LocalFuture};
+use crate::observer::Observer;
 use crate::protocol::{Args, ByteString};
 use crate::socket::Socket;
 
@@ -108,6 +109,7 @@ impl LocalSocket {
 
     /// The client has been told that it is connected.
     pub(crate) fn connected(self: &Rc<Self>) {
+        self.observed(|observer| observer.connected(&self.socket));
         self.push(Item::Connect(self.socket.auth().size() + SOCKET_SIZE));
     }
 
@@ -120,8 +122,13 @@ impl LocalSocket {
     pub(crate) fn end(self: &Rc<Self>, reason: DisconnectReason) {
         if self.socket.leave_everything() {
             tracing::debug!(sid = self.socket.id(), %reason, "socket disconnected");
+            self.observed(|observer| observer.disconnected(&self.socket, reason));
             self.push(Item::Disconnect(reason));
         }
+    }
+
+    fn observed(&self, tell: impl Fn(&dyn Observer)) {
+        self.socket.namespace_inner().core().observers.tell(tell);
     }
 
     /// The server disconnects it; with `close`, the connection and all its sockets.
@@ -237,6 +244,7 @@ impl LocalSocket {
             && !only.once
             && !only.handler.is_concurrent
         {
+            self.observed(|observer| observer.received(&call.socket, &call.event, &call.args));
             return (only.handler.call)(call);
         }
         drop(handlers);
@@ -262,6 +270,7 @@ async fn dispatch(local: Rc<LocalSocket>, call: Call) {
             return;
         }
     }
+    local.observed(|observer| observer.received(&call.socket, &call.event, &call.args));
     run_all(&local, handlers.any.iter().chain(own_handlers.iter().flat_map(|own| &own.any)), &call).await;
     for filter in handlers.filters.iter().chain(own_handlers.iter().flat_map(|own| &own.filters)) {
         let filtered = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {

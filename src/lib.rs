@@ -14,7 +14,7 @@
 //! | `uplink` | the way to other nodes: broadcasts, requests and joins go out over the bus, what others say comes in; the fence; relayed sessions |
 //! | `site` | what this node does when others ask |
 //! | `client`, `inbox` | a connection's messages are decoded and dealt out to its sockets; each socket's events are handled one at a time |
-//! | `namespace`, `namespaces`, `every_namespace`, `socket`, `handler`, `ack`, `broadcast_operator`, `remote_socket`, `reached`, `server_side`, `room_message`, `worker`, `nodes` | what an application touches |
+//! | `namespace`, `namespaces`, `every_namespace`, `socket`, `handler`, `ack`, `broadcast_operator`, `remote_socket`, `reached`, `server_side`, `room_message`, `worker`, `nodes`, `observer` | what an application touches |
 //! | `server`, `drain`, `service`, `embed`, `client_files` | the handle, its end, the HTTP server with the native transport, what an `HttpServer` of one's own needs, client scripts |
 //! | [`test`](mod@test) | a client in the same process, for an application's own tests |
 //!
@@ -42,6 +42,7 @@ mod inbox;
 mod namespace;
 mod namespaces;
 mod nodes;
+mod observer;
 pub mod protocol;
 mod reached;
 mod remote_socket;
@@ -69,6 +70,7 @@ pub use crate::handshake_record::HandshakeRecord;
 pub use crate::namespace::{Namespace, RoomHandle};
 pub use crate::namespaces::DynamicNamespace;
 pub use crate::nodes::{ClusterStats, NodeInfo};
+pub use crate::observer::{Observation, Observer};
 pub use crate::protocol::{Args, FromArgs, ToArgs};
 pub use crate::reached::{FetchedSockets, Joined, Reached, RoomList, RoomSize};
 pub use crate::remote_socket::RemoteSocket;

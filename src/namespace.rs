@@ -243,7 +243,8 @@ impl NamespaceInner {
         let message = Arc::new(self.event(event, args, ack_id, flags.compress)?);
         let is_heard = self.has_room_actors()
             || !self.registry.load().outgoing.is_empty()
-            || self.core.has_curious_sockets();
+            || self.core.has_curious_sockets()
+            || self.core.observers.is_any();
         let outgoing = is_heard.then(|| Outgoing { name: event.into(), args: args.clone() });
         Ok(Broadcast {
             namespace: self.number,
@@ -358,6 +359,11 @@ impl Namespace {
     pub async fn socket(&self, id: &str) -> Option<Socket> {
         let target = Target { rooms: smallvec::smallvec![id.into()], ..Target::default() };
         self.select(target).await.into_iter().find(|socket| socket.id() == id)
+    }
+
+    /// Its sockets that are connected to this node.
+    pub async fn sockets_here(&self) -> Vec<Socket> {
+        self.select(Target::default()).await
     }
 
     pub(crate) async fn select(&self, target: Target) -> Vec<Socket> {

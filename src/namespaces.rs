@@ -17,6 +17,7 @@ use crate::engine::{ConnectionHandle, Message, MessageBuilder};
 use crate::handler::{Handlers, Refusal, Registry, registration};
 use crate::id::IdSource;
 use crate::namespace::{Namespace, NamespaceInner};
+use crate::observer::Observers;
 use crate::protocol::{Args, EncodeError, Parser};
 use crate::uplink::Uplink;
 
@@ -36,6 +37,7 @@ pub(crate) struct Core {
     pub(crate) started: std::time::SystemTime,
     /// Tells the servers of a process apart.
     pub(crate) number: usize,
+    pub(crate) observers: Observers,
     ack_ids: AtomicU64,
     /// Some socket listens to what goes out to it.
     has_curious_sockets: AtomicBool,
@@ -62,6 +64,7 @@ impl Core {
             uplink,
             started: std::time::SystemTime::now(),
             number,
+            observers: Observers::default(),
             ack_ids: AtomicU64::new(0),
             has_curious_sockets: AtomicBool::new(false),
             states,

@@ -375,6 +375,10 @@ impl SocketIo {
         self.core.state()
     }
 
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
     pub(crate) fn uplink(&self) -> Option<&Arc<Uplink>> {
         self.core.uplink.as_ref()
     }

@@ -2,6 +2,7 @@
 //!
 //! Everything here is an application of the library: it must never use anything that is not public.
 
+mod admin;
 mod api;
 mod ask;
 mod command_line;
@@ -20,6 +21,7 @@ mod reload;
 mod serve;
 mod signals;
 mod tls;
+mod warning;
 mod webhooks;
 
 use std::io;

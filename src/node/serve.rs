@@ -13,6 +13,7 @@ use actix_socketio::error::NamespaceError;
 use actix_socketio::{SocketIo, SocketIoBuilder, WorkerOptions};
 use actix_web::App;
 
+use super::admin::{self, AdminError};
 use super::api::{Api, ApiError};
 use super::config::{Config, Loaded, SecretError};
 use super::demo::{self, Demo};
@@ -53,6 +54,8 @@ pub(super) enum ServeError {
     Namespaces(#[from] NamespaceError),
     #[error(transparent)]
     Api(#[from] ApiError),
+    #[error(transparent)]
+    Admin(#[from] AdminError),
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error(transparent)]
@@ -105,6 +108,7 @@ pub(super) async fn serve(
     }
 
     let gate: Arc<dyn Gate> = Arc::new(LivePermissions::new(&config.permissions, reload)?);
+    let admin_files = admin::start(&io, &config.admin)?;
     let webhooks = Webhooks::start(&io, &config.webhooks)?;
     namespaces::declare(&io, &config.namespaces, &gate, &webhooks, config.workers.timeout.into())?;
 
@@ -115,11 +119,15 @@ pub(super) async fn serve(
 
     let mounted = io.clone();
     let pages = demo.clone();
+    let public_files = admin_files.clone().filter(|files| files.is_public());
     let server = io
         .server(move || {
             App::new().configure(|config| mounted.configure(config)).configure(|config| {
                 if let Some(pages) = &pages {
                     pages.configure(config);
+                }
+                if let Some(files) = &public_files {
+                    files.configure(config);
                 }
             })
         })
@@ -136,7 +144,7 @@ pub(super) async fn serve(
     let address = server.addresses().first().copied().unwrap_or(address);
     let stop = Stop::new();
     signals::listen(&stop, reload)?;
-    let api = Api::start(&io, &stop, &config.api, reload)?;
+    let api = Api::start(&io, &stop, &config.api, reload, admin_files.as_ref())?;
     let url = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
     introduce(&io, &url, demo.is_some(), is_clustered, client_folder.as_deref(), api.as_ref());
     server.run_until(stop.drained(&io, &config.drain, is_clustered)).await?;

@@ -274,6 +274,7 @@ impl Socket {
     }
 
     pub(crate) fn tell_outgoing(&self, event: &str, args: &Args) {
+        self.0.namespace.core().observers.tell(|observer| observer.sent(self, event, args));
         let handlers = self.0.namespace.registry.load();
         for listener in &handlers.outgoing {
             guarded("a listener to outgoing events", || listener(self, event, args));

@@ -102,6 +102,7 @@ impl Socket {
         for listener in &self.0.namespace.registry.load().memberships {
             guarded("a listener to memberships", || listener(self, room, change));
         }
+        self.0.namespace.core().observers.tell(|observer| observer.membership(self, room, change));
     }
 
     /// Leaves a room.

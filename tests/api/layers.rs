@@ -32,6 +32,7 @@ const LAYERS: &[&[&str]] = &[
         "room_message",
         "worker",
         "nodes",
+        "observer",
         "site",
         "server",
         "drain",

@@ -10,6 +10,7 @@ mod support;
 #[allow(dead_code, reason = "shared with the tests of clusters")]
 mod nats;
 
+mod admin;
 mod client;
 mod draining;
 mod encrypted;

@@ -17,9 +17,9 @@ use subtle::{Choice, ConditionallySelectable as _, ConstantTimeEq as _};
 use super::options::{ApiOptions, Scope};
 use super::problem::Problem;
 use super::state::ApiState;
-use super::warning::Warning;
 use crate::node::config::SecretError;
 use crate::node::config::secret::Secret;
+use crate::node::warning::Warning;
 
 /// A key shorter than that can be guessed.
 const MIN_SECRET: usize = 16;

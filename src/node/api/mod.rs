@@ -15,7 +15,6 @@ mod options;
 mod problem;
 mod state;
 mod target;
-mod warning;
 
 use std::io;
 use std::net::SocketAddr;
@@ -29,6 +28,7 @@ use self::keys::KeyError;
 pub(in crate::node) use self::options::ApiOptions;
 use self::problem::Problem;
 use self::state::ApiState;
+use super::admin::Files;
 use super::drain::Stop;
 use super::reload::Reload;
 
@@ -54,16 +54,24 @@ impl Api {
         stop: &Stop,
         options: &ApiOptions,
         reload: &Reload,
+        admin: Option<&Files>,
     ) -> Result<Option<Self>, ApiError> {
         let Some(port) = options.port else { return Ok(None) };
         let address = SocketAddr::new(options.host, port);
         let max_connections = options.max_connections;
         let state = web::Data::new(ApiState::new(io.clone(), stop.clone(), options.clone(), reload)?);
+        let admin = admin.cloned();
         let server = HttpServer::new(move || {
+            let pages = |config: &mut web::ServiceConfig| {
+                if let Some(files) = &admin {
+                    files.configure(config);
+                }
+            };
             App::new()
                 .app_data(state.clone())
                 .wrap(middleware::from_fn(problem::every_error))
                 .configure(routes)
+                .configure(pages)
                 .default_service(web::to(not_found))
         });
         // What it does is done by the nodes' own threads; it only asks.

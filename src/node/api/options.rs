@@ -65,6 +65,11 @@ impl ApiOptions {
         }
     }
 
+    /// Whether there is an internal listener.
+    pub(in crate::node) fn is_served(&self) -> bool {
+        self.port.is_some()
+    }
+
     /// Whether a key is needed.
     pub(super) fn has_keys(&self) -> bool {
         self.key.is_some() || !self.keys.is_empty()

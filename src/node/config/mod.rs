@@ -54,6 +54,7 @@ pub(crate) use self::secret::SecretError;
 pub(crate) use self::server::{Server, host, parse_host};
 pub(crate) use self::sources::{Flag, Sources};
 pub(crate) use self::workers::Workers;
+use super::admin::AdminOptions;
 use super::api::ApiOptions;
 use super::drain::Drain;
 use super::namespaces::{self, Namespaces};
@@ -88,6 +89,7 @@ pub(crate) struct Config {
     pub(in crate::node) webhooks: Vec<WebhookOptions>,
     pub(crate) drain: Drain,
     pub(crate) api: ApiOptions,
+    pub(in crate::node) admin: AdminOptions,
     pub(crate) log: Log,
 }
 
@@ -172,6 +174,11 @@ impl Config {
         }
         self.drain.check(&mut Findings::new(sources, "drain", found));
         self.api.check(&mut Findings::new(sources, "api", found));
+        self.admin.check(&mut Findings::new(sources, "admin", found));
+        if self.admin.needs_listener() && !self.api.is_served() {
+            let complaint = "its pages are on the internal listener, whose port is api.port, unless admin.ui_public is true";
+            Findings::new(sources, "admin", found).add("ui_dir", complaint);
+        }
         self.log.check(&mut Findings::new(sources, "log", found));
         if !self.nats.is_given() && !self.workers.events.is_empty() {
             let complaint = "workers are on NATS: nats.servers names it";
