@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::Stream;
 use tokio::sync::{mpsc, oneshot};
@@ -166,6 +166,8 @@ pub struct AckStream<T> {
     remote: Option<RemoteAnswers>,
     deadline: Pin<Box<Sleep>>,
     timeout: Duration,
+    /// Since when, if what comes is counted.
+    since: Option<Instant>,
     is_over: bool,
     answer: std::marker::PhantomData<fn() -> T>,
 }
@@ -189,8 +191,25 @@ impl<T> AckStream<T> {
             remote: asked.map(RemoteAnswers::new),
             deadline: Box::pin(tokio::time::sleep(timeout)),
             timeout,
+            since: None,
             is_over: false,
             answer: std::marker::PhantomData,
+        }
+    }
+
+    /// What comes of it is among the [`AckStats`](crate::AckStats) of this node.
+    pub(crate) fn counted(mut self, since: Instant) -> Self {
+        self.since = Some(since);
+        self
+    }
+
+    fn count(&self, outcome: Result<(), &AckError>) {
+        let Some(since) = self.since else { return };
+        let counters = self.namespace.core().counters.here();
+        match outcome {
+            Ok(()) => counters.acknowledged(since.elapsed()),
+            Err(AckError::Timeout(_)) => counters.acks_timed_out.add(1),
+            Err(_) => counters.acks_failed.add(1),
         }
     }
 }
@@ -283,15 +302,19 @@ impl<T: FromArgs> Stream for AckStream<T> {
         loop {
             if this.is_over {
                 let late = this.next_late();
-                let late = late.map(|socket| (socket.to_string(), Err(AckError::Timeout(this.timeout))));
-                return Poll::Ready(late);
+                let Some(late) = late else { return Poll::Ready(None) };
+                let error = AckError::Timeout(this.timeout);
+                this.count(Err(&error));
+                return Poll::Ready(Some((late.to_string(), Err(error))));
             }
             match this.poll_answer(context) {
                 Poll::Ready(Some((socket, Ok(args)))) => {
+                    this.count(Ok(()));
                     let answer = T::from_args(&args).map_err(AckError::Args);
                     return Poll::Ready(Some((socket.to_string(), answer)));
                 }
                 Poll::Ready(Some((socket, Err(Gone)))) => {
+                    this.count(Err(&AckError::Disconnected));
                     return Poll::Ready(Some((socket.to_string(), Err(AckError::Disconnected))));
                 }
                 Poll::Ready(None) => this.is_over = true,

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socketio_cluster::message::{self as cluster, Action};
 use socketio_cluster::node::NodeId;
@@ -196,9 +196,9 @@ impl BroadcastOperator {
         let args = data.to_args(self.namespace.parser())?;
         let (sink, receiver) = sink(core.next_ack_id());
         let id = sink.id;
-        let acks = Some((sink, timeout));
+        let (acks, since) = (Some((sink, timeout)), Instant::now());
         let asked = self.namespace.broadcast(self.target.clone(), &self.flags, event, &args, acks).await?;
-        Ok(AckStream::new(self.namespace.clone(), id, receiver, timeout, asked))
+        Ok(AckStream::new(self.namespace.clone(), id, receiver, timeout, asked).counted(since))
     }
 
     /// The matching sockets.

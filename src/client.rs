@@ -193,6 +193,7 @@ impl ClientInner {
             },
             PacketBody::Event { name, args, ack } => {
                 if let Some(local) = self.find(&namespace)? {
+                    self.namespaces.core().counters.here().events.add(1);
                     local.event(name, args, ack);
                 }
                 Ok(())
@@ -332,6 +333,7 @@ impl ClientInner {
             *place = Place::Connected(local.clone());
         }
         self.connect_by.set(None);
+        self.namespaces.core().counters.here().connects.add(1);
         let is_v5 = protocol_revision(&self.connection) == protocol::Revision::V5;
         let payload = format!(r#"{{"sid":"{}"}}"#, local.socket().id());
         let payload = if is_v5 { RawValue::from_string(payload).ok() } else { None };
@@ -356,6 +358,7 @@ impl ClientInner {
 
     fn refuse(&self, name: &str, refusal: &Refusal) {
         let core = self.namespaces.core();
+        core.counters.here().refused_connects.add(1);
         let (parser, revision) = (core.config.parser, protocol_revision(&self.connection));
         let message = core.message(0, |out| {
             protocol::encode_connect_error(

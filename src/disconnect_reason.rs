@@ -28,6 +28,24 @@ pub enum DisconnectReason {
 }
 
 impl DisconnectReason {
+    /// All of them.
+    pub(crate) const ALL: [Self; 9] = [
+        Self::ServerNamespaceDisconnect,
+        Self::ClientNamespaceDisconnect,
+        Self::ServerShuttingDown,
+        Self::PingTimeout,
+        Self::TransportClose,
+        Self::TransportError,
+        Self::ParseError,
+        Self::ForcedClose,
+        Self::ForcedServerClose,
+    ];
+
+    /// Whether a connection can end by it, not only a socket.
+    pub(crate) fn ends_connections(self) -> bool {
+        !matches!(self, Self::ServerNamespaceDisconnect | Self::ClientNamespaceDisconnect)
+    }
+
     /// The documented string, such as `"transport close"`.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -7,14 +7,14 @@
 //!
 //! | module | what happens there |
 //! |---|---|
-//! | [`config`], [`error`], [`id`] | limits and timers; one error type per operation; session and socket ids |
+//! | [`config`], [`error`], [`id`], `counters` | limits and timers; one error type per operation; session and socket ids; what is counted |
 //! | [`protocol`] | Socket.IO packets, pure: bytes to arguments that stay raw, and back |
 //! | [`engine`] | Engine.IO, by itself: a request becomes a `Connection` actor; polls, native and embedded websockets feed it and drain its `Outbox` |
 //! | `delivery` | fan-out in one process: a broadcast is encoded once, goes to the `Room` actor, from there to the `Hub` of each worker thread, and into the outboxes of its sockets |
 //! | `uplink` | the way to other nodes: broadcasts, requests and joins go out over the bus, what others say comes in; the fence; relayed sessions |
 //! | `site` | what this node does when others ask |
 //! | `client`, `inbox` | a connection's messages are decoded and dealt out to its sockets; each socket's events are handled one at a time |
-//! | `namespace`, `namespaces`, `every_namespace`, `socket`, `handler`, `ack`, `broadcast_operator`, `remote_socket`, `reached`, `server_side`, `room_message`, `worker`, `nodes`, `observer` | what an application touches |
+//! | `namespace`, `namespaces`, `every_namespace`, `socket`, `handler`, `ack`, `broadcast_operator`, `remote_socket`, `reached`, `server_side`, `room_message`, `worker`, `nodes`, `observer`, `stats` | what an application touches |
 //! | `server`, `drain`, `service`, `embed`, `client_files` | the handle, its end, the HTTP server with the native transport, what an `HttpServer` of one's own needs, client scripts |
 //! | [`test`](mod@test) | a client in the same process, for an application's own tests |
 //!
@@ -28,6 +28,7 @@ mod broadcast_operator;
 mod client;
 mod client_files;
 pub mod config;
+mod counters;
 mod delivery;
 mod disconnect_reason;
 mod drain;
@@ -53,6 +54,7 @@ mod service;
 mod site;
 mod socket;
 mod socket_data;
+mod stats;
 pub mod test;
 mod uplink;
 mod worker;
@@ -80,6 +82,7 @@ pub use crate::server_side::{ServerSideAcks, ServerSideEvent};
 pub use crate::service::{Server, limit_unsent};
 pub use crate::socket::{Socket, SocketOperator};
 pub use crate::socket_data::SocketData;
+pub use crate::stats::{AckStats, Stats, TransportStats};
 pub use crate::worker::WorkerOptions;
 
 /// What nodes and external processes say to each other, and the bus that carries it.

@@ -263,6 +263,7 @@ impl NamespaceInner {
 
     /// Delivers in this process. After it returns the message is in every outbox it is for.
     async fn deliver(&self, broadcast: Arc<Broadcast>) {
+        self.core.counters.here().broadcasts.add(1);
         let (done, finished) = Done::new();
         match broadcast.target.single_room().cloned() {
             Some(room) => self.rooms.send(&room, broadcast, done, self.has_room_actors()),
@@ -278,6 +279,7 @@ impl NamespaceInner {
     /// Delivers what another node sent. What is handed in first reaches each socket first, whatever the rooms: past the rooms'
     /// actors, which are only shown it. The result ends when it is in every outbox.
     pub(crate) fn deliver_in_order(&self, broadcast: Arc<Broadcast>) -> tokio::sync::oneshot::Receiver<()> {
+        self.core.counters.here().broadcasts_received.add(1);
         let (done, finished) = Done::new();
         self.hubs().deliver(&broadcast, &done);
         if self.has_room_actors()
@@ -318,6 +320,11 @@ impl Namespace {
     /// Connected sockets on this node.
     pub fn socket_count(&self) -> usize {
         self.0.sockets.load(Ordering::Relaxed)
+    }
+
+    /// How many rooms have members on this node, without the sockets' own.
+    pub fn room_count_here(&self) -> usize {
+        self.0.rooms.count()
     }
 
     /// The rooms that have members on this node, without the sockets' own.

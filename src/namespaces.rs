@@ -12,6 +12,7 @@ use actix_router::{Path, ResourceDef};
 use futures_util::FutureExt as _;
 
 use crate::config::Config;
+use crate::counters::Counters;
 use crate::delivery::Hubs;
 use crate::engine::{ConnectionHandle, Message, MessageBuilder};
 use crate::handler::{Handlers, Refusal, Registry, registration};
@@ -30,6 +31,7 @@ pub(crate) type Meter = Arc<dyn Fn(&ConnectionHandle) -> ConnectionMeter + Send 
 pub(crate) struct Core {
     pub(crate) config: Config,
     pub(crate) hubs: Arc<Hubs>,
+    pub(crate) counters: Arc<Counters>,
     pub(crate) ids: IdSource,
     /// The way to other nodes, if there are any.
     pub(crate) uplink: Option<Arc<Uplink>>,
@@ -57,9 +59,11 @@ impl Core {
     ) -> Arc<Self> {
         static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let counters = Arc::<Counters>::default();
         Arc::new(Self {
             config,
-            hubs: Hubs::new(),
+            hubs: Hubs::new(counters.clone()),
+            counters,
             ids,
             uplink,
             started: std::time::SystemTime::now(),

@@ -42,6 +42,9 @@ pub struct ClusterStats {
     pub unsent: u64,
     /// Times the connection to the broker came back.
     pub reconnects: u64,
+    /// How long this node's last heartbeat took to the broker and back to this node, through all queues on the way; as long as it is away,
+    /// how long it has been. Zero before the first.
+    pub round_trip: Duration,
     /// Subjects of rooms and namespaces that are subscribed.
     pub subscriptions: u64,
 }
@@ -57,6 +60,7 @@ impl SocketIo {
             refused: load(&counters.refused),
             unsent: load(&counters.unsent),
             reconnects: load(&counters.reconnects),
+            round_trip: Duration::from_micros(load(&counters.round_trip)),
             subscriptions: uplink.subscribed() as u64,
         }
     }

@@ -16,6 +16,7 @@ use crate::broadcast_operator::{BroadcastOperator, broadcasting};
 use crate::client::Client;
 use crate::client_files::ClientFiles;
 use crate::config::{ClusterConfig, Config, ConfigError, CookieConfig, CorsConfig, EngineConfig};
+use crate::counters::Counters;
 use crate::engine::{ConnectionError, ConnectionHandle, Engine, EngineBuilder};
 use crate::error::NamespaceError;
 use crate::every_namespace::EveryNamespace;
@@ -267,6 +268,7 @@ impl SocketIoBuilder {
         let engine = self
             .engine
             .node(node)
+            .counters(core.counters.clone())
             .on_handshake(move |request| remember_app(number, request))
             .build(move |connection| Box::new(Client::open(connection, of_client.clone())))?;
         if let Some((uplink, events)) = uplink.zip(events) {
@@ -389,6 +391,10 @@ impl SocketIo {
 
     pub(crate) fn token(&self) -> &NodeToken {
         self.core.ids.node()
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.core.counters
     }
 
     pub(crate) fn parser(&self) -> Parser {

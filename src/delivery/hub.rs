@@ -16,6 +16,7 @@ use actix::prelude::*;
 
 use super::broadcast::{AckSink, Broadcast, Done, Outgoing, Target};
 use super::{RoomName, RoomWatcher, Rooms};
+use crate::counters::Counters;
 use crate::engine::{ConnectionHandle, current_thread, local_tasks};
 
 /// A socket as its hub sees it.
@@ -75,6 +76,7 @@ struct Inner {
 /// See the module's documentation.
 pub(crate) struct Hub {
     reference: Arc<HubRef>,
+    counters: Arc<Counters>,
     inner: RefCell<Inner>,
 }
 
@@ -104,6 +106,7 @@ impl HubRef {
 /// The hubs of one server.
 pub(crate) struct Hubs {
     list: RwLock<Vec<Arc<HubRef>>>,
+    counters: Arc<Counters>,
 }
 
 type WeakHubs = std::sync::Weak<Hubs>;
@@ -113,8 +116,8 @@ thread_local! {
 }
 
 impl Hubs {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { list: RwLock::default() })
+    pub(crate) fn new(counters: Arc<Counters>) -> Arc<Self> {
+        Arc::new(Self { list: RwLock::default(), counters })
     }
 
     /// The hub of this thread, if it has one.
@@ -133,7 +136,7 @@ impl Hubs {
         let hub = Rc::new_cyclic(|weak: &Weak<Hub>| {
             let addr = HubActor { hub: weak.clone(), hubs: Arc::downgrade(self) }.start();
             let reference = Arc::new(HubRef { thread: current_thread(), addr });
-            Hub { reference, inner: RefCell::default() }
+            Hub { reference, counters: self.counters.clone(), inner: RefCell::default() }
         });
         self.list.write().unwrap_or_else(PoisonError::into_inner).push(hub.reference.clone());
         let dead: Vec<_> = HUBS.with_borrow_mut(|hubs| {
@@ -297,7 +300,7 @@ impl Hub {
     pub(crate) fn deliver(&self, broadcast: &Broadcast) {
         let now = Instant::now();
         // The locals are called with nothing borrowed: what they do is not ours.
-        let mut curious = Vec::new();
+        let (mut curious, mut deliveries) = (Vec::new(), 0);
         self.inner.borrow_mut().each(broadcast.namespace, &broadcast.target, |entry| {
             if let Some(sink) = &broadcast.acks {
                 entry.local.expect_ack(sink);
@@ -308,8 +311,10 @@ impl Hub {
             if broadcast.outgoing.is_some() {
                 curious.push(entry.local.clone());
             }
-            entry.connection.send_at(broadcast.message.clone(), broadcast.is_volatile, now);
+            let is_taken = entry.connection.send_at(broadcast.message.clone(), broadcast.is_volatile, now);
+            deliveries += usize::from(is_taken);
         });
+        self.counters.here().deliveries.add(deliveries);
         if let Some(event) = &broadcast.outgoing {
             curious.iter().for_each(|local| local.outgoing(event));
         }

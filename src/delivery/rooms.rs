@@ -113,6 +113,11 @@ impl Rooms {
         }
     }
 
+    /// How many rooms have members.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
     /// All rooms with members, and how many each has.
     pub(crate) fn sizes(&self) -> Vec<(RoomName, usize)> {
         self.lock().iter().map(|(room, entry)| (room.clone(), entry.members)).collect()

@@ -52,6 +52,14 @@ impl Connections {
         self.count.load(Ordering::Relaxed)
     }
 
+    /// Looks at all of them, one shard after the other.
+    pub(super) fn each(&self, mut look: impl FnMut(&Shared)) {
+        for shard in &self.shards {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.values().for_each(|shared| look(shared));
+        }
+    }
+
     /// All of them, at this moment.
     pub(super) fn all(&self) -> Vec<Arc<Shared>> {
         let mut all = Vec::with_capacity(self.len());

@@ -15,6 +15,7 @@ use super::packet::{Packet, Revision};
 use super::request::HandshakeRequest;
 use super::turn::current_thread;
 use super::{EngineInner, message};
+use crate::counters::Traffic;
 use crate::disconnect_reason::DisconnectReason;
 
 /// A connection's transport at this moment.
@@ -102,6 +103,8 @@ pub(super) struct Shared {
     /// A post is being read: no other may come.
     pub(super) is_posting: AtomicBool,
     check_is_due: AtomicBool,
+    /// It was found to read too slowly: said and counted once.
+    is_slow: AtomicBool,
     /// Revision 3: whether the session was opened without `b64`.
     pub(super) supports_binary: bool,
     /// When the session expires, in nanoseconds since [`EPOCH`]; 0: not while the connection is paused.
@@ -130,9 +133,19 @@ impl Shared {
             is_paused: AtomicBool::new(false),
             is_posting: AtomicBool::new(false),
             check_is_due: AtomicBool::new(false),
+            is_slow: AtomicBool::new(false),
             supports_binary: request.query("b64").is_none(),
             request,
             expires_at: AtomicU64::new(0),
+        }
+    }
+
+    /// What goes over its transport is counted here.
+    pub(super) fn traffic(&self) -> &Traffic {
+        let counters = self.engine.counters.here();
+        match self.is_websocket.load(Ordering::Relaxed) {
+            true => &counters.websocket,
+            false => &counters.polling,
         }
     }
 
@@ -190,7 +203,8 @@ impl Shared {
     }
 
     pub(super) fn close_slow(&self) {
-        if !self.is_closed.load(Ordering::Relaxed) {
+        if !self.is_closed.load(Ordering::Relaxed) && !self.is_slow.swap(true, Ordering::Relaxed) {
+            self.engine.counters.here().slow_clients.add(1);
             tracing::warn!(
                 sid = self.short_sid(),
                 bytes = self.outbox.bytes(),

@@ -20,6 +20,7 @@ use super::native::{NativeSocket, NativeStream};
 use super::packet::Revision;
 use super::request::HandshakeRequest;
 use super::{EngineInner, polling, query, relay, websocket};
+use crate::counters::Refused;
 use crate::disconnect_reason::DisconnectReason;
 
 /// Why a request was refused: the codes of the reference server, and what it answers them with.
@@ -67,6 +68,19 @@ impl ConnectionError {
             Self::Forbidden(message) | Self::TooManyRequests(message) => message,
             Self::UnsupportedProtocolVersion => "Unsupported protocol version",
             Self::Unavailable => "Service unavailable",
+        }
+    }
+
+    fn counted(&self) -> Refused {
+        match self {
+            Self::TransportUnknown => Refused::Transport,
+            Self::SessionIdUnknown => Refused::Session,
+            Self::BadHandshakeMethod => Refused::Method,
+            Self::BadRequest(_) => Refused::Request,
+            Self::Forbidden(_) => Refused::Forbidden,
+            Self::TooManyRequests(_) => Refused::TooMany,
+            Self::UnsupportedProtocolVersion => Refused::Protocol,
+            Self::Unavailable => Refused::Unavailable,
         }
     }
 
@@ -125,6 +139,7 @@ pub(super) async fn serve(
         Ok(response) => response,
         Err(error) => {
             tracing::debug!(%error, code = error.code(), "request refused");
+            engine.counters.here().refusals[error.counted() as usize].add(1);
             if let Some(hook) = &engine.hooks.connection_error {
                 hook(&request, &error);
             }

@@ -225,7 +225,8 @@ impl WebsocketEnd for Arc<EmbeddedLink> {
         state.task = Some(context.waker().clone());
         let (is_attached, is_finishing) = (state.is_attached, state.is_finishing);
         drop(state);
-        if is_attached && let Some(frames) = self.shared.outbox.poll_embedded(MAX_CHUNK, context) {
+        if is_attached && let Some((frames, packets)) = self.shared.outbox.poll_embedded(MAX_CHUNK, context) {
+            self.shared.engine.counters.here().websocket.sent(packets, frames.len());
             return Poll::Ready(Some(frames.into()));
         }
         if is_finishing { Poll::Ready(None) } else { Poll::Pending }

@@ -5,7 +5,7 @@
 //! a taken-over socket or the body of a websocket response drains. In a cluster a request may be for a session of another
 //! node: then it is relayed there (`relay`).
 //!
-//! Must never import anything but `config`, `disconnect_reason` and `id`; of the cluster it knows the messages of `relay`.
+//! Must never import anything but `config`, `counters`, `disconnect_reason` and `id`; of the cluster it knows the messages of `relay`.
 
 mod answer;
 mod base64;
@@ -57,6 +57,7 @@ pub(crate) use self::request::{ExtensionCopier, copy_extension};
 pub(crate) use self::take_over::upgrade_factory;
 pub(crate) use self::turn::current_thread;
 use crate::config::{ConfigError, EngineConfig};
+use crate::counters::Counters;
 use crate::id::{IdSource, NodeToken, RandomPart};
 
 /// The answer of an `allow_request` hook: an error refuses.
@@ -80,6 +81,7 @@ pub(crate) struct Hooks {
 pub(crate) struct EngineInner {
     pub(crate) config: EngineConfig,
     connections: Connections,
+    counters: Arc<Counters>,
     ids: IdSource,
     open: Open,
     hooks: Hooks,
@@ -107,6 +109,7 @@ pub struct EngineBuilder {
     copiers: Vec<ExtensionCopier>,
     random_part: Option<RandomPart>,
     node: Option<NodeToken>,
+    counters: Option<Arc<Counters>>,
 }
 
 impl EngineBuilder {
@@ -175,6 +178,11 @@ impl EngineBuilder {
         self
     }
 
+    pub(crate) fn counters(mut self, counters: Arc<Counters>) -> Self {
+        self.counters = Some(counters);
+        self
+    }
+
     pub(crate) fn on_handshake(mut self, hook: impl Fn(&HttpRequest) + Send + Sync + 'static) -> Self {
         self.hooks.handshake = Some(Arc::new(hook));
         self
@@ -193,6 +201,7 @@ impl EngineBuilder {
         Ok(Engine(Arc::new(EngineInner {
             config: self.config.validate()?,
             connections: Connections::new(),
+            counters: self.counters.unwrap_or_default(),
             ids,
             open: Arc::new(open),
             hooks: self.hooks,
@@ -227,6 +236,18 @@ impl Engine {
     /// Open connections.
     pub fn connection_count(&self) -> usize {
         self.0.connections.len()
+    }
+
+    /// Open connections, and bytes in their outboxes, on polling and on websockets.
+    pub(crate) fn weigh(&self) -> [(usize, usize); 2] {
+        let mut weights = [(0, 0); 2];
+        self.0.connections.each(|shared| {
+            let is_websocket = shared.is_websocket.load(std::sync::atomic::Ordering::Relaxed);
+            let (connections, bytes) = &mut weights[usize::from(is_websocket)];
+            *connections += 1;
+            *bytes += shared.outbox.bytes();
+        });
+        weights
     }
 
     /// Mounts the endpoint at its path.

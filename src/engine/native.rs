@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::connection::Connection;
-use super::frame::{FrameLimits, FrameReader};
+use super::frame::{FrameLimits, FrameReader, WsEvent};
 use super::handle::Shared;
 use super::out::{Item, Out};
 use super::turn::{self, Flush, Slot};
@@ -237,7 +237,7 @@ impl NativeSocket {
             return Poll::Ready(());
         }
         let mut pending = self.pending.borrow_mut();
-        let mut credit = 0;
+        let (mut credit, mut sent, mut packets) = (0, 0, 0);
         let blocked = loop {
             if pending.is_empty() && self.is_attached.get() {
                 self.shared.outbox.take_for_native(WRITE_BUFFER, &mut pending);
@@ -246,7 +246,12 @@ impl NativeSocket {
                 break self.stream.borrow_mut().poll_flush(context).is_pending();
             }
             match self.write_some(&pending, context) {
-                Poll::Ready(Ok(written)) if written > 0 => credit += self.advance(&mut pending, written),
+                Poll::Ready(Ok(written)) if written > 0 => {
+                    let done = self.advance(&mut pending, written);
+                    sent += written;
+                    credit += done.0;
+                    packets += done.1;
+                }
                 Poll::Ready(_) => {
                     self.is_dead.set(true);
                     pending.clear();
@@ -259,6 +264,9 @@ impl NativeSocket {
             *pending = VecDeque::new();
         }
         drop(pending);
+        if sent > 0 {
+            self.shared.engine.counters.here().websocket.sent(packets, sent);
+        }
         let was_blocked = self.is_blocked.replace(blocked);
         if self.is_attached.get() && (credit > 0 || blocked != was_blocked) {
             self.shared.outbox.credit(credit, blocked);
@@ -290,10 +298,10 @@ impl NativeSocket {
         })
     }
 
-    /// Forgets what has been written; returns the outbox's bytes among it.
-    fn advance(&self, pending: &mut VecDeque<Item>, written: usize) -> usize {
+    /// Forgets what has been written; returns the outbox's bytes among it, and how many packets it was.
+    fn advance(&self, pending: &mut VecDeque<Item>, written: usize) -> (usize, usize) {
         let revision = self.shared.outbox.revision;
-        let mut credit = 0;
+        let (mut credit, mut packets) = (0, 0);
         let mut done = self.written.get() + written;
         while let Some(item) = pending.front() {
             let length = item.out.websocket_len(revision);
@@ -302,10 +310,11 @@ impl NativeSocket {
             }
             done -= length;
             credit += item.size;
+            packets += item.out.packets();
             pending.pop_front();
         }
         self.written.set(done);
-        credit
+        (credit, packets)
     }
 }
 
@@ -355,7 +364,12 @@ impl Reader {
         let limits =
             FrameLimits { max_message: config.max_http_buffer_size, max_fragments: config.max_fragments };
         let socket = &self.socket;
-        let result = self.frames.feed(input, &limits, |event| connection.on_native_event(socket, event, ctx));
+        let (read, mut packets) = (input.len(), 0);
+        let result = self.frames.feed(input, &limits, |event| {
+            packets += usize::from(matches!(event, WsEvent::Text(_) | WsEvent::Binary(_)));
+            connection.on_native_event(socket, event, ctx)
+        });
+        socket.shared.engine.counters.here().websocket.received(packets, read);
         if let Err(error) = result {
             connection.native_gone(&self.socket, Some(error), ctx);
             return false;

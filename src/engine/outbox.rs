@@ -365,9 +365,9 @@ impl Outbox {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Takes about `max_bytes` as websocket frames for the body of an embedded websocket; none when there is
-    /// nothing, and then `context` is woken by the next push. `Some` of an empty buffer never happens.
-    pub(super) fn poll_embedded(&self, max_bytes: usize, context: &Context<'_>) -> Option<Vec<u8>> {
+    /// Takes about `max_bytes` as websocket frames for the body of an embedded websocket, and how many packets that is; none when
+    /// there is nothing, and then `context` is woken by the next push. `Some` of an empty buffer never happens.
+    pub(super) fn poll_embedded(&self, max_bytes: usize, context: &Context<'_>) -> Option<(Vec<u8>, usize)> {
         let mut inner = self.lock();
         if inner.queue.is_empty() {
             if let Reader::Embedded(waker) = &mut inner.reader {
@@ -379,10 +379,12 @@ impl Outbox {
         drop(inner);
         wakers.into_iter().for_each(Waker::wake);
         let mut frames = Vec::with_capacity(items.iter().map(|item| item.size).sum());
+        let mut packets = 0;
         for item in items {
+            packets += item.out.packets();
             frames.extend_from_slice(&item.out.websocket(self.revision));
         }
-        Some(frames)
+        Some((frames, packets))
     }
 
     /// Whether everything was taken after the end.

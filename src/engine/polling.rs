@@ -104,6 +104,7 @@ fn answer(shared: &Arc<Shared>, accepted: &str, items: &[Item]) -> Answer {
         (Revision::V4, _) => text_v4(items),
         (Revision::V3, _) => text_v3(items),
     };
+    shared.traffic().sent(items.iter().map(|item| item.out.packets()).sum(), body.len());
     let answer = Answer::ok(if is_binary { OCTETS } else { TEXT }, body);
     let is_compressible = items.iter().any(|item| match &item.out {
         Out::Message(message) => message.is_compressible(),

@@ -252,13 +252,25 @@ impl Socket {
         self.owe(id, Owed::One(sender))?;
         let _forget = ForgetAck { socket: self, id };
         self.tell_outgoing(event, &args);
-        if !self.0.connection.send_at(message, flags.volatile, Instant::now()) {
+        let since = Instant::now();
+        if !self.0.connection.send_at(message, flags.volatile, since) {
             return Err(AckError::Disconnected);
         }
-        match tokio::time::timeout(timeout, receiver).await {
-            Ok(Ok(args)) => Ok(R::from_args(&args)?),
-            Ok(Err(_)) => Err(AckError::Disconnected),
-            Err(_) => Err(AckError::Timeout(timeout)),
+        let answer = tokio::time::timeout(timeout, receiver).await;
+        let counters = core.counters.here();
+        match answer {
+            Ok(Ok(args)) => {
+                counters.acknowledged(since.elapsed());
+                Ok(R::from_args(&args)?)
+            }
+            Ok(Err(_)) => {
+                counters.acks_failed.add(1);
+                Err(AckError::Disconnected)
+            }
+            Err(_) => {
+                counters.acks_timed_out.add(1);
+                Err(AckError::Timeout(timeout))
+            }
         }
     }
 
@@ -270,6 +282,7 @@ impl Socket {
         {
             return Err(AckError::Disconnected);
         }
+        self.0.namespace.core().counters.here().acks_sent.add(1);
         Ok(())
     }
 

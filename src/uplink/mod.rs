@@ -143,6 +143,8 @@ pub(crate) struct Counters {
     pub(crate) unsent: AtomicU64,
     /// Times the connection came back.
     pub(crate) reconnects: AtomicU64,
+    /// Microseconds that the last heartbeat took to the broker and back.
+    pub(crate) round_trip: AtomicU64,
 }
 
 /// See the module's documentation.

@@ -49,15 +49,20 @@ impl Outbound {
 
     /// Publishes on a subject whose messages are numbered.
     pub(crate) fn send(&self, subject: &Subject, message: Message) -> Result<(), SendError> {
+        self.send_in_order(subject, message).map(|_| ())
+    }
+
+    /// The same; returns the order of the message among all of this node's.
+    pub(crate) fn send_in_order(&self, subject: &Subject, message: Message) -> Result<u64, SendError> {
         self.publish(subject, true, message)
     }
 
     /// Publishes on a subject that is used once: nobody could notice a gap there.
     pub(crate) fn send_unnumbered(&self, subject: &Subject, message: Message) -> Result<(), SendError> {
-        self.publish(subject, false, message)
+        self.publish(subject, false, message).map(|_| ())
     }
 
-    fn publish(&self, subject: &Subject, is_numbered: bool, message: Message) -> Result<(), SendError> {
+    fn publish(&self, subject: &Subject, is_numbered: bool, message: Message) -> Result<u64, SendError> {
         // Numbers and the order of publishing are one: all of it under the lock. Nothing in it waits.
         let mut numbers = self.lock();
         let (order, is_vital) = (numbers.order + 1, message.is_vital());
@@ -74,7 +79,7 @@ impl Outbound {
         for body in parts {
             self.bus.publish(Publish { is_vital, ..Publish::new(subject.clone(), body) })?;
         }
-        Ok(())
+        Ok(order)
     }
 
     /// The last number on every subject used since the previous call.

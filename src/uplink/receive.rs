@@ -102,6 +102,8 @@ struct Reader {
     incoming: Incoming,
     reassembly: Reassembly,
     next_heartbeat: Instant,
+    /// The order of the first heartbeat that has not come back, and when it was sent.
+    beat: Option<(u64, Instant)>,
     was_connected: bool,
     /// Looks in a row at which the connection was not what the events said.
     contradicted: u32,
@@ -123,6 +125,7 @@ impl Reader {
             incoming: Incoming::default(),
             reassembly: Reassembly::new(limits),
             next_heartbeat: Instant::now(),
+            beat: None,
             was_connected: false,
             contradicted: 0,
             told: (0, 0, 0),
@@ -178,8 +181,10 @@ impl Reader {
             return self.uplink.external(received);
         }
         // What this node said itself comes back.
-        if codec::peek_order(&received.body).is_some_and(|(from, ..)| from == self.uplink.node.id) {
-            return;
+        if let Some((from, _, order)) = codec::peek_order(&received.body)
+            && from == self.uplink.node.id
+        {
+            return self.came_back(order);
         }
         match codec::decode(&received.body) {
             Ok(Decoded::Whole(envelope)) => self.envelope(&received.subject, envelope),
@@ -197,6 +202,18 @@ impl Reader {
             },
             Err(error) => self.refuse(&received.subject, &error),
         }
+    }
+
+    /// How long it was on its way says how much the broker lags.
+    fn came_back(&mut self, order: u64) {
+        if let Some((_, since)) = self.beat.take_if(|(beat, _)| order >= *beat) {
+            self.took(since.elapsed());
+        }
+    }
+
+    fn took(&self, round_trip: Duration) {
+        let micros = u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX);
+        self.uplink.counters.round_trip.store(micros, Ordering::Relaxed);
     }
 
     fn refuse(&self, subject: &Subject, why: &dyn std::fmt::Display) {
@@ -377,7 +394,18 @@ impl Reader {
                 if following > now { following } else { now + uplink.config.heartbeat_interval };
             uplink.load.look();
             if !uplink.has_said_goodbye.load(Ordering::SeqCst) {
-                uplink.send(uplink.subjects.control(), uplink.heartbeat(uplink.outbound.heartbeat()));
+                let heartbeat = uplink.heartbeat(uplink.outbound.heartbeat());
+                let sent = uplink.outbound.send_in_order(uplink.subjects.control(), heartbeat);
+                if let (None, Ok(order)) = (self.beat, &sent) {
+                    self.beat = Some((*order, now));
+                }
+                let _ = uplink.check_sent(sent.map(|_| ()));
+                if let Some((_, since)) = self.beat
+                    && since < now
+                {
+                    // One that is still away took at least so long.
+                    self.took(now - since);
+                }
             }
         }
         // Events of the bus can be lost: what it says all the time counts.

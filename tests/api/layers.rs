@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     // Pure: bytes in, bytes out.
     &["protocol"],
-    &["config", "error", "disconnect_reason", "id"],
+    &["config", "error", "disconnect_reason", "id", "counters"],
     &["engine"],
     // The edge to HTTP, for either kind of server.
     &["service", "client_files"],
@@ -33,6 +33,7 @@ const LAYERS: &[&[&str]] = &[
         "worker",
         "nodes",
         "observer",
+        "stats",
         "site",
         "server",
         "drain",

@@ -51,7 +51,9 @@ impl Handler<Post> for Connection {
         }
         let max = self.shared.engine.config.max_packets_per_post;
         let revision = self.shared.outbox.revision;
+        let (shared, mut packets) = (self.shared.clone(), 0);
         let mut on = |packet: Packet<'_>| {
+            packets += 1;
             self.on_packet(packet, ctx);
             if self.phase == Phase::Open { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         };
@@ -63,6 +65,7 @@ impl Handler<Post> for Connection {
                 Err(_) => Err(PacketError::Utf8),
             }
         };
+        shared.traffic().received(packets, post.body.len());
         if let Err(error) = result {
             self.parse_error(&error, ctx);
             let _ = post.answer.send(PostAnswer::Refused);
@@ -225,6 +228,9 @@ impl Connection {
 
     fn on_embedded_event(&mut self, link: &Arc<EmbeddedLink>, event: &OwnedEvent, ctx: &mut Context<Self>) {
         link.handled(event);
+        if let OwnedEvent::Text(bytes) | OwnedEvent::Binary(bytes) = event {
+            self.shared.engine.counters.here().websocket.received(1, bytes.len());
+        }
         let is_main = self.main.as_ref().is_some_and(|main| main.is_embedded(link));
         let is_probe = self.upgrade.as_ref().is_some_and(|upgrade| upgrade.link.is_embedded(link));
         if self.phase != Phase::Open || !(is_main || is_probe) {

@@ -72,6 +72,7 @@ impl Connection {
         let handle = ConnectionHandle(shared.clone());
         let now = Instant::now();
         let config = &shared.engine.config;
+        shared.traffic().handshakes.add(1);
         shared.push(Out::Open(open_packet(shared)), false, now);
         let expires_at = now + config.ping_interval + config.ping_timeout;
         shared.set_expiry(Some(expires_at));
@@ -291,6 +292,7 @@ impl Connection {
         }
         self.phase = Phase::Closing;
         self.shared.is_closed.store(true, Ordering::Release);
+        self.shared.engine.counters.here().closed(reason);
         tracing::debug!(sid = self.shared.short_sid(), %reason, "connection closed");
         self.abandon_upgrade(ctx);
         self.handler.on_close(reason);
@@ -341,6 +343,7 @@ impl Actor for Connection {
             // The worker thread went away under us.
             self.phase = Phase::Closed;
             self.shared.is_closed.store(true, Ordering::Release);
+            self.shared.engine.counters.here().closed(DisconnectReason::ServerShuttingDown);
             self.handler.on_close(DisconnectReason::ServerShuttingDown);
             self.shared.outbox.close(true, None);
             // Nobody else would: a registered socket is held by its thread, an embedded one by its response.

@@ -70,6 +70,7 @@ impl Connection {
         let Some(upgrade) = self.upgrade.take() else { return };
         ctx.cancel_future(upgrade.timeout);
         self.shared.is_websocket.store(true, Ordering::Release);
+        self.shared.engine.counters.here().upgrades.add(1);
         upgrade.link.attach(&self.shared.outbox);
         if let Link::Embedded(link) = &upgrade.link {
             link.set_paused(self.is_paused());
