@@ -10,6 +10,7 @@ mod config;
 mod demo;
 mod drain;
 mod logs;
+mod metrics;
 mod namespaces;
 mod nats;
 mod origin;
@@ -17,6 +18,7 @@ mod origin;
 #[allow(dead_code)]
 mod permissions;
 mod presence;
+mod process;
 mod reload;
 mod serve;
 mod signals;

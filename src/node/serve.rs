@@ -18,6 +18,7 @@ use super::api::{Api, ApiError};
 use super::config::{Config, Loaded, SecretError};
 use super::demo::{self, Demo};
 use super::drain::Stop;
+use super::metrics::Metrics;
 use super::namespaces::{self, Gate};
 use super::nats::NODE_INBOX;
 use super::origin::Pages;
@@ -144,7 +145,9 @@ pub(super) async fn serve(
     let address = server.addresses().first().copied().unwrap_or(address);
     let stop = Stop::new();
     signals::listen(&stop, reload)?;
-    let api = Api::start(&io, &stop, &config.api, reload, admin_files.as_ref())?;
+    let mut metrics = Metrics::of(&io, config.namespaces.keys());
+    metrics.add(webhooks.clone());
+    let api = Api::start(&io, &stop, metrics, &config.api, reload, admin_files.as_ref())?;
     let url = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
     introduce(&io, &url, demo.is_some(), is_clustered, client_folder.as_deref(), api.as_ref());
     server.run_until(stop.drained(&io, &config.drain, is_clustered)).await?;

@@ -18,6 +18,7 @@ mod health;
 mod http_api;
 mod keys;
 mod listening;
+mod metrics;
 mod process;
 mod program;
 mod reloading;

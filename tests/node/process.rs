@@ -39,6 +39,11 @@ impl Node {
         Self { program, clients, api: Address { socket, tls: None, edge: None } }
     }
 
+    /// Where clients are served.
+    pub(crate) fn clients(&self) -> &Address {
+        &self.clients
+    }
+
     pub(crate) async fn client(&self) -> Client {
         Client::connect(&self.clients).await
     }

@@ -13,6 +13,7 @@ use super::options::Scope;
 use super::problem::Problem;
 use super::state::ApiState;
 use crate::node::config::size::Size;
+use crate::node::process;
 
 /// How long the answer may take to leave before the node begins to drain: without clients it ends at once.
 const ANSWER: Duration = Duration::from_millis(200);
@@ -33,7 +34,7 @@ pub(super) async fn readyz(state: web::Data<ApiState>) -> Result<web::Json<Healt
     let most = state.options().ready_memory.map(Size::bytes);
     let detail = if state.io().is_draining() {
         "the node is draining"
-    } else if most.zip(resident()).is_some_and(|(most, resident)| resident > most) {
+    } else if most.zip(process::resident()).is_some_and(|(most, resident)| resident > most) {
         "the node has more memory than api.ready_memory"
     } else if !state.io().is_cluster_connected() {
         "NATS is away: the other nodes cannot be reached"
@@ -41,13 +42,6 @@ pub(super) async fn readyz(state: web::Data<ApiState>) -> Result<web::Json<Healt
         return Ok(web::Json(Healthy { status: "ready" }));
     };
     Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail))
-}
-
-/// How much memory the process has, in bytes; none where the system does not tell. Reads no disk.
-fn resident() -> Option<usize> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().strip_suffix(" kB")?.parse::<usize>().ok()?.checked_mul(1024)
 }
 
 /// Nothing: an empty object.

@@ -10,6 +10,7 @@ mod health;
 mod keys;
 mod list;
 mod manage;
+mod metrics;
 mod openapi;
 mod options;
 mod problem;
@@ -30,6 +31,7 @@ use self::problem::Problem;
 use self::state::ApiState;
 use super::admin::Files;
 use super::drain::Stop;
+use super::metrics::Metrics;
 use super::reload::Reload;
 
 /// Why the internal listener is not there.
@@ -52,6 +54,7 @@ impl Api {
     pub(in crate::node) fn start(
         io: &SocketIo,
         stop: &Stop,
+        metrics: Metrics,
         options: &ApiOptions,
         reload: &Reload,
         admin: Option<&Files>,
@@ -59,7 +62,8 @@ impl Api {
         let Some(port) = options.port else { return Ok(None) };
         let address = SocketAddr::new(options.host, port);
         let max_connections = options.max_connections;
-        let state = web::Data::new(ApiState::new(io.clone(), stop.clone(), options.clone(), reload)?);
+        let state =
+            web::Data::new(ApiState::new(io.clone(), stop.clone(), metrics, options.clone(), reload)?);
         let admin = admin.cloned();
         let server = HttpServer::new(move || {
             let pages = |config: &mut web::ServiceConfig| {
@@ -113,6 +117,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(post("/api/v1/drain", health::drain))
         .service(get("/healthz", health::healthz))
         .service(get("/readyz", health::readyz))
+        .service(get("/metrics", metrics::metrics))
         .service(get("/api/v1/rooms", list::rooms))
         .service(get("/api/v1/sockets", list::sockets))
         .service(get("/api/v1/nodes", list::nodes))

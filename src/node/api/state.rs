@@ -11,12 +11,14 @@ use super::keys::{KeyError, Keys};
 use super::options::ApiOptions;
 use super::problem::Problem;
 use crate::node::drain::Stop;
+use crate::node::metrics::Metrics;
 use crate::node::reload::Reload;
 
 /// See the module's documentation.
 pub(super) struct ApiState {
     io: SocketIo,
     stop: Stop,
+    metrics: Metrics,
     keys: Arc<ArcSwap<Keys>>,
     options: ApiOptions,
     limits: ExternalLimits,
@@ -26,6 +28,7 @@ impl ApiState {
     pub(super) fn new(
         io: SocketIo,
         stop: Stop,
+        metrics: Metrics,
         options: ApiOptions,
         reload: &Reload,
     ) -> Result<Self, KeyError> {
@@ -41,7 +44,7 @@ impl ApiState {
             let current = current.clone();
             Ok(Box::new(move || current.store(Arc::new(keys))))
         });
-        Ok(Self { io, stop, keys, options, limits })
+        Ok(Self { io, stop, metrics, keys, options, limits })
     }
 
     pub(super) fn io(&self) -> &SocketIo {
@@ -51,6 +54,10 @@ impl ApiState {
     /// Where the node is told to end.
     pub(super) fn stop(&self) -> &Stop {
         &self.stop
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// The keys of this moment.
