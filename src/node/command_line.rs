@@ -10,6 +10,7 @@ use toml::{Table, Value};
 
 use super::ask::Ask;
 use super::config::{Flag, parse_host};
+use super::healthcheck::Healthcheck;
 use super::nats::NatsArgs;
 
 /// A Socket.IO server. Without any option: a node with a demo on http://127.0.0.1:3000.
@@ -41,6 +42,8 @@ pub(super) enum Command {
     },
     /// Print the configuration that is in force, as a file with comments
     PrintConfig(ConfigFile),
+    /// Ask the node of this machine whether it is ready: exit code 0 if it is, 1 if not
+    Healthcheck(Healthcheck),
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -226,6 +229,7 @@ mod tests {
             "check-config f",
             "print-config --config f",
             "completions zsh",
+            "healthcheck --config f --live --timeout 1",
         ] {
             assert!(parse(good).is_ok(), "{good}: {:?}", parse(good));
         }
@@ -242,6 +246,7 @@ mod tests {
             "disconnect --all --room r",
             "close-room",
             "nodes --timeout 0",
+            "healthcheck --timeout 0",
             "dance",
         ] {
             assert!(parse(bad).is_err(), "{bad}");

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::config::Findings;
 use super::config::period::Period;
+use super::systemd::{self, State};
 
 /// How the node lets its clients go when it is told to stop by SIGTERM (or over HTTP). They come back by themselves, to other nodes.
 /// Ctrl-C (SIGINT) does not wait, and closes everything over half a second.
@@ -106,6 +107,7 @@ impl Stop {
             Some(End::InGoodOrder) => drain.options(is_clustered),
             Some(End::Soon) | None => Options::default(),
         };
+        systemd::tell(State::Stopping);
         let clients = io.connection_count();
         // Before it is said.
         io.engine().refuse_sessions();

@@ -9,6 +9,7 @@ mod command_line;
 mod config;
 mod demo;
 mod drain;
+mod healthcheck;
 mod logs;
 mod metrics;
 mod namespaces;
@@ -22,6 +23,7 @@ mod process;
 mod reload;
 mod serve;
 mod signals;
+mod systemd;
 mod tls;
 mod warning;
 mod webhooks;
@@ -36,6 +38,7 @@ use tracing_subscriber::EnvFilter;
 use self::ask::AskError;
 use self::command_line::{Command, CommandLine};
 use self::config::Problems;
+use self::healthcheck::HealthError;
 use self::reload::Reload;
 use self::serve::ServeError;
 
@@ -51,6 +54,8 @@ enum NodeError {
     Serve(#[from] ServeError),
     #[error(transparent)]
     Ask(#[from] AskError),
+    #[error(transparent)]
+    Health(#[from] HealthError),
 }
 
 /// Runs the node until it is told to stop, or whatever else the command line says.
@@ -68,6 +73,7 @@ pub(crate) fn main() -> ExitCode {
 fn run(command: Command) -> Result<ExitCode, NodeError> {
     match command {
         Command::Serve(options) => {
+            let listener = systemd::listener().map_err(ServeError::Inherited)?;
             let (file, flags) = (options.file.path(), options.flags());
             let loaded = config::load(file.as_deref(), &flags)?;
             let set_filter = logs::begin(&loaded.config.log);
@@ -78,7 +84,7 @@ fn run(command: Command) -> Result<ExitCode, NodeError> {
             }
             Ok(actix_web::rt::System::new().block_on(async {
                 actix_web::rt::spawn(logs::follow(set_filter, reload.subscribe()));
-                serve::serve(loaded, &reload).await
+                serve::serve(loaded, listener, &reload).await
             })?)
         }
         Command::CheckConfig { file } => {
@@ -96,6 +102,9 @@ fn run(command: Command) -> Result<ExitCode, NodeError> {
             let name = command.get_name().to_owned();
             clap_complete::generate(shell, &mut command, name, &mut io::stdout());
             Ok(ExitCode::SUCCESS)
+        }
+        Command::Healthcheck(question) => {
+            Ok(actix_web::rt::System::new().block_on(async move { question.run().await })?)
         }
         Command::Ask(question) => {
             let filter = EnvFilter::try_from_default_env();

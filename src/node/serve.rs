@@ -1,7 +1,7 @@
 //! A node: what it is made of, from its configuration until it is told to stop.
 
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -25,6 +25,7 @@ use super::origin::Pages;
 use super::permissions::{LivePermissions, PatternError};
 use super::reload::Reload;
 use super::signals;
+use super::systemd::{self, State};
 use super::tls::{Tls, TlsError};
 use super::webhooks::Webhooks;
 
@@ -43,6 +44,8 @@ const DEMO_SECTIONS: [&str; 8] = ["server", "tls", "nats", "cluster", "workers",
 pub(super) enum ServeError {
     #[error("cannot listen on {address}: {source}{}", hint(.source))]
     Listen { address: SocketAddr, source: io::Error },
+    #[error("the socket that the node was given cannot be used: {0}")]
+    Inherited(io::Error),
     #[error("server.client_dir: {} has no socket.io.min.js, nor has its folder dist", .0.display())]
     ClientFolder(PathBuf),
     #[error(transparent)]
@@ -73,12 +76,16 @@ fn hint(error: &io::Error) -> &'static str {
     }
 }
 
-/// Serves until it is told to stop.
+/// Serves until it is told to stop. `listener`: a socket that is open already, instead of the configured address.
 pub(super) async fn serve(
     Loaded { config, sources }: Loaded,
+    listener: Option<TcpListener>,
     reload: &Reload,
 ) -> Result<ExitCode, ServeError> {
-    let address = SocketAddr::new(config.server.host, config.server.port);
+    let address = match &listener {
+        Some(listener) => listener.local_addr().map_err(ServeError::Inherited)?,
+        None => SocketAddr::new(config.server.host, config.server.port),
+    };
     let client_folder = client_folder(config.server.client_dir.clone())?;
     let is_local = address.ip().is_loopback();
     let has_demo = config.server.demo.unwrap_or(is_local && sources.is_bare(&DEMO_SECTIONS));
@@ -134,9 +141,11 @@ pub(super) async fn serve(
         })
         .keep_alive(config.server.keep_alive.into())
         .shutdown_timeout(SHUTDOWN_TIMEOUT);
-    let server = match &tls {
-        Some(tls) => server.bind_rustls(address, tls.server_config()?),
-        None => server.bind(address),
+    let server = match (listener, &tls) {
+        (None, None) => server.bind(address),
+        (None, Some(tls)) => server.bind_rustls(address, tls.server_config()?),
+        (Some(listener), None) => server.listen(listener),
+        (Some(listener), Some(tls)) => server.listen_rustls(listener, tls.server_config()?),
     };
     let mut server = server.map_err(|source| ServeError::Listen { address, source })?;
     if let Some(workers) = config.server.workers {
@@ -150,6 +159,8 @@ pub(super) async fn serve(
     let api = Api::start(&io, &stop, metrics, &config.api, reload, admin_files.as_ref())?;
     let url = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
     introduce(&io, &url, demo.is_some(), is_clustered, client_folder.as_deref(), api.as_ref());
+    systemd::keep_alive();
+    systemd::tell(State::Ready);
     server.run_until(stop.drained(&io, &config.drain, is_clustered)).await?;
     if let Some(api) = api {
         api.stop().await;

@@ -4,6 +4,8 @@ use std::io;
 
 use super::drain::Stop;
 use super::reload::Reload;
+#[cfg(unix)]
+use super::systemd::{self, State};
 
 /// Listens from now on: SIGTERM drains, Ctrl-C ends the node soon, another one at once; SIGHUP reads the configuration again.
 #[cfg(unix)]
@@ -19,7 +21,11 @@ pub(super) fn listen(stop: &Stop, reload: &Reload) -> io::Result<()> {
             tokio::select! {
                 _ = terminate.recv() => stop.drain(),
                 _ = interrupt.recv() => interrupted(&stop),
-                _ = hang_up.recv() => reload.again(),
+                _ = hang_up.recv(), if !stop.is_said() => {
+                    systemd::tell(State::Reloading);
+                    reload.again();
+                    systemd::tell(State::Ready);
+                }
             }
         }
     });

@@ -31,8 +31,12 @@ impl Program {
         Self::run(command)
     }
 
-    pub(crate) fn run(mut command: Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    pub(crate) fn run(command: Command) -> Self {
+        Self::run_with(command, Stdio::null())
+    }
+
+    pub(crate) fn run_with(mut command: Command, stdin: Stdio) -> Self {
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (stdout, stderr) = (collect(child.stdout.take().unwrap()), collect(child.stderr.take().unwrap()));
         Self { child, stdout, stderr }

@@ -59,8 +59,7 @@ impl Api {
         reload: &Reload,
         admin: Option<&Files>,
     ) -> Result<Option<Self>, ApiError> {
-        let Some(port) = options.port else { return Ok(None) };
-        let address = SocketAddr::new(options.host, port);
+        let Some(address) = options.address() else { return Ok(None) };
         let max_connections = options.max_connections;
         let state =
             web::Data::new(ApiState::new(io.clone(), stop.clone(), metrics, options.clone(), reload)?);

@@ -1,6 +1,6 @@
 //! `[api]`: the options of the internal listener.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -68,6 +68,11 @@ impl ApiOptions {
     /// Whether there is an internal listener.
     pub(in crate::node) fn is_served(&self) -> bool {
         self.port.is_some()
+    }
+
+    /// Where it listens, if it does.
+    pub(in crate::node) fn address(&self) -> Option<SocketAddr> {
+        self.port.map(|port| SocketAddr::new(self.host, port))
     }
 
     /// Whether a key is needed.
