@@ -17,19 +17,25 @@ use crate::support::tls::{Identity, client_of};
 use crate::support::{Address, Http};
 
 /// The files that a node is told of.
-struct Files {
+pub(crate) struct Files {
     cert: PathBuf,
     key: PathBuf,
 }
 
 impl Files {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         Self { cert: scratch(&format!("{name}.pem")), key: scratch(&format!("{name}.key")) }
     }
 
-    fn hold(&self, identity: &Identity) {
+    pub(crate) fn hold(&self, identity: &Identity) {
         std::fs::write(&self.cert, pem("CERTIFICATE", &identity.certificate)).unwrap();
         std::fs::write(&self.key, pem("PRIVATE KEY", &identity.key)).unwrap();
+    }
+
+    /// What tells a node of them.
+    pub(crate) fn variables(&self) -> [(&'static str, &str); 2] {
+        let [cert, key] = [&self.cert, &self.key].map(|file| file.to_str().unwrap());
+        [("SOCKETIO_TLS_CERT", cert), ("SOCKETIO_TLS_KEY", key)]
     }
 
     fn section(&self) -> String {
@@ -69,9 +75,7 @@ async fn a_certificate_is_replaced_while_clients_are_there() {
     let [trusts_first, trusts_second] = [&first, &second].map(|server| client_of(server, None));
     let files = Files::new("replaced");
     files.hold(&first);
-    let [cert, key] = [&files.cert, &files.key].map(|file| file.to_str().unwrap());
-    let variables = [("SOCKETIO_TLS_CERT", cert), ("SOCKETIO_TLS_KEY", key)];
-    let mut node = Program::spawn(&["--port", "0"], &variables);
+    let mut node = Program::spawn(&["--port", "0"], &files.variables());
     let socket = node.listens().await;
     assert!(node.said().contains("listening on https://"), "{}", node.said());
     let address = Address { socket, tls: Some(trusts_first.clone()), edge: None };
@@ -102,7 +106,7 @@ async fn a_certificate_is_replaced_while_clients_are_there() {
     assert_eq!(client.packet().await, Err(Some(1001)));
     assert_eq!(node.ended().await.0, Some(0));
 
-    let mut node = Program::spawn(&["--port", "0"], &variables);
+    let mut node = Program::spawn(&["--port", "0"], &files.variables());
     assert_eq!(node.ended().await.0, Some(1), "with such files no node starts");
     node.logs("tls.key").await;
 }

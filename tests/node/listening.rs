@@ -8,8 +8,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use crate::client::Client;
+use crate::encrypted::Files;
 use crate::process::Node;
 use crate::program::Program;
+use crate::support::tls::{Identity, client_of};
 use crate::support::{Address, Http};
 use crate::{ms, until};
 
@@ -28,11 +30,11 @@ async fn idle_connections_are_closed_when_they_have_been_for_long_enough() {
 }
 
 /// A node that is given this socket as systemd gives it.
-fn on(listener: &TcpListener, arguments: &[&str]) -> Program {
+fn on(listener: &TcpListener, arguments: &[&str], environment: &[(&str, &str)]) -> Program {
     let give = r#"exec 3<&0 0</dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" "$@""#;
     let mut command = Command::new("sh");
     command.args(["-c", give, env!("CARGO_BIN_EXE_actix-socketio")]).args(arguments);
-    command.env("SOCKETIO_SERVER_DEMO", "false");
+    command.env("SOCKETIO_SERVER_DEMO", "false").envs(environment.iter().copied());
     Program::run_with(command, Stdio::from(OwnedFd::from(listener.try_clone().unwrap())))
 }
 
@@ -45,7 +47,7 @@ async fn a_socket_that_is_open_already_outlives_nodes() {
         // No node is there yet: the client waits.
         let mut early = Http::connect(&address).await;
         early.send("GET", "/socket.io/", &[], b"").await;
-        let mut node = on(&listener, &["--port", "1"]);
+        let mut node = on(&listener, &["--port", "1"], &[]);
         assert_eq!(node.listens().await, socket);
         assert_eq!(early.receive().await.status, 400);
         let mut client = Client::connect(&address).await;
@@ -53,6 +55,14 @@ async fn a_socket_that_is_open_already_outlives_nodes() {
         assert_eq!(client.packet().await, Err(Some(1001)));
         assert_eq!(node.ended().await.0, Some(0));
     }
+    // With TLS, too.
+    let identity = Identity::new();
+    let files = Files::new("inherited");
+    files.hold(&identity);
+    let node = on(&listener, &[], &files.variables());
+    let tls = Some(client_of(&identity, None));
+    Client::connect(&Address { socket: node.listens().await, tls, edge: None }).await;
+
     let mut command = Command::new(env!("CARGO_BIN_EXE_actix-socketio"));
     command.env("LISTEN_FDS", "2");
     let mut node = Program::run(command);

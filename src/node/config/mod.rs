@@ -13,7 +13,8 @@
 //!    `#[schemars(extend("x-key" = "…"))]`, an example of a key. A text as an example is `&"…"`.
 //! 2. A field of [`Config`]; and, if not every value makes sense, `fn check(&self, found: &mut Findings<'_>)`, called in
 //!    [`Config::check`].
-//! 3. `WRITE_DOCS=1 cargo nextest run --bin actix-socketio config` writes `docs/configuration.md`.
+//! 3. What SIGHUP can change has a [`part`](super::reload::Reload::part) of the reload, and its keys stand in the list `LIVE` there.
+//! 4. `WRITE_DOCS=1 cargo nextest run --bin actix-socketio config` writes `docs/configuration.md`.
 
 mod cluster;
 mod cookie;
