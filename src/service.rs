@@ -29,6 +29,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Connections per worker that speak HTTP; websockets that were taken over do not count.
 const MAX_HTTP_CONNECTIONS: usize = 100_000;
 const BACKLOG: u32 = 4096;
+/// TLS handshakes that a worker has going on at a time; more connections wait. Each may take three seconds, so with few of them whoever connects
+/// and says nothing keeps everybody else away.
+#[cfg(feature = "tls")]
+const MAX_HANDSHAKES: usize = 4096;
 
 /// How long the kernel keeps a connection whose client does not take what was sent.
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -58,6 +62,7 @@ enum Tls {
 impl Tls {
     fn rustls(mut config: rustls::ServerConfig) -> Self {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        actix_tls::accept::max_concurrent_tls_connect(MAX_HANDSHAKES);
         Self::Rustls(Arc::new(config))
     }
 }
@@ -85,7 +90,8 @@ impl<F> Server<F> {
         Ok(self)
     }
 
-    /// Listens on an address with TLS. ALPN is set to HTTP/1.1: websockets need it.
+    /// Listens on an address with TLS. ALPN is set to HTTP/1.1: websockets need it. Each worker has up to 4096 handshakes going on at a
+    /// time, which actix-tls keeps for the whole process.
     #[cfg(feature = "tls")]
     pub fn bind_rustls(
         mut self,

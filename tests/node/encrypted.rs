@@ -150,3 +150,28 @@ async fn clients_are_asked_for_certificates() {
     reload(&node, "TLS is turned on and off by a restart only").await;
     assert!(is_served(socket, &nobody).await);
 }
+
+#[tokio::test]
+async fn who_connects_and_says_nothing_keeps_nobody_away() {
+    let server = Identity::new();
+    let files = Files::new("silent");
+    files.hold(&server);
+    let node = Program::spawn(&["--port", "0", "--workers", "1"], &files.variables());
+    let socket = node.listens().await;
+    let trusts = client_of(&server, None);
+    // They are cut off after three seconds: on a machine that needs as long for this nothing is learnt.
+    let mut are_all_there = false;
+    for _ in 0..3 {
+        let mut silent = Vec::new();
+        for _ in 0..400 {
+            silent.push(TcpStream::connect(socket).await.unwrap());
+        }
+        assert!(is_served(socket, &trusts).await);
+        let waits = |stream: &TcpStream| matches!(stream.try_read(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock);
+        are_all_there = silent.iter().all(waits);
+        if are_all_there {
+            break;
+        }
+    }
+    assert!(are_all_there, "served only when the silent ones had gone");
+}
