@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::connection::{Connection, FirstLink};
 use super::handshake::begin;
 use super::message::Message;
-use super::native::NativeStream;
+use super::native::{NativeStream, Taken};
 use super::out::{Item, Out};
 use super::packet::Revision;
 use super::turn::Slot;
@@ -29,7 +29,8 @@ pub async fn connect(
     let shared = begin(engine, request, TransportKind::Websocket, Revision::V4).await?;
     engine.connections.insert(shared.clone());
     let open = engine.open.clone();
-    let first = FirstLink::Native(NativeStream::Other(Box::new(stream)), Bytes::new());
+    let stream = NativeStream::Other(Box::new(stream));
+    let first = FirstLink::Native(Taken { stream, read: Bytes::new(), head: Bytes::new() });
     Connection::start(&shared, move |handle| open(handle), Some(first));
     Ok(())
 }

@@ -11,12 +11,11 @@ use actix_web::cookie::Cookie;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
-use bytes::Bytes;
 
 use super::connection::{Close, Connection, FirstLink, Probe, Settle};
 use super::handle::{Shared, TransportKind};
 use super::link::{EmbeddedLink, Link};
-use super::native::{NativeSocket, NativeStream};
+use super::native::{NativeSocket, Taken};
 use super::packet::Revision;
 use super::request::HandshakeRequest;
 use super::{EngineInner, polling, query, relay, websocket};
@@ -127,7 +126,7 @@ impl From<&str> for ConnectionError {
 pub(crate) struct CanTakeOver;
 
 /// Left in the extensions of a response: the socket is to be taken over.
-pub(crate) struct TakeOver(pub(super) Box<dyn FnOnce(NativeStream, Bytes)>);
+pub(crate) struct TakeOver(pub(super) Box<dyn FnOnce(Taken)>);
 
 /// Answers any request to the endpoint.
 pub(super) async fn serve(
@@ -239,14 +238,14 @@ async fn open(
         }
         TransportKind::Websocket if request.extensions().contains::<CanTakeOver>() => {
             let shared = shared.clone();
-            native_response(request, move |stream, read| {
+            native_response(request, move |taken| {
                 let engine = shared.engine.clone();
                 if engine.is_full() {
                     // Others were quicker.
-                    return Link::Native(NativeSocket::new(stream, shared)).close(1013);
+                    return Link::Native(NativeSocket::new(taken.stream, taken.head, shared)).close(1013);
                 }
                 let open = engine.open.clone();
-                Connection::start(&shared, move |handle| open(handle), Some(FirstLink::Native(stream, read)));
+                Connection::start(&shared, move |handle| open(handle), Some(FirstLink::Native(taken)));
                 engine.connections.insert(shared.clone());
                 refuse_if_closing(&shared);
             })?
@@ -350,12 +349,12 @@ fn upgrade(
         return turn_away(request, payload, shared);
     };
     if request.extensions().contains::<CanTakeOver>() {
-        return native_response(request, move |stream, read| {
+        return native_response(request, move |taken| {
             let shared = claim.using();
             let detached =
-                if shared.thread == super::turn::current_thread() { Ok(stream) } else { stream.detach() };
+                if shared.thread == super::turn::current_thread() { Ok(taken) } else { taken.detach() };
             match detached {
-                Ok(stream) => shared.tell(Probe::Native(stream, read)),
+                Ok(taken) => shared.tell(Probe::Native(taken)),
                 Err(error) => {
                     tracing::warn!(%error, "a socket could not be handed to its thread");
                     shared.is_upgrading.store(false, Ordering::Release);
@@ -382,8 +381,8 @@ fn turn_away(
     shared: Arc<Shared>,
 ) -> Result<HttpResponse, ConnectionError> {
     if request.extensions().contains::<CanTakeOver>() {
-        return native_response(request, move |stream, _| {
-            Link::Native(NativeSocket::new(stream, shared)).close(1008)
+        return native_response(request, move |taken| {
+            Link::Native(NativeSocket::new(taken.stream, taken.head, shared)).close(1008)
         });
     }
     websocket::start(request, payload, || {
@@ -424,7 +423,7 @@ impl Drop for UpgradeClaim {
 /// The answer to a websocket handshake whose socket will be taken over.
 pub(super) fn native_response(
     request: &HttpRequest,
-    take: impl FnOnce(NativeStream, Bytes) + 'static,
+    take: impl FnOnce(Taken) + 'static,
 ) -> Result<HttpResponse, ConnectionError> {
     let head = request.head();
     verify_handshake(head).map_err(|_| ConnectionError::BadRequest("websocket handshake"))?;

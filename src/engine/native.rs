@@ -62,29 +62,42 @@ pub(crate) enum NativeStream {
     Other(Box<dyn Io>),
 }
 
-impl NativeStream {
+/// A stream that was taken over, and what its handshake left.
+pub(crate) struct Taken {
+    pub(super) stream: NativeStream,
+    /// Came behind the request.
+    pub(super) read: Bytes,
+    /// The answer, not written yet: it leaves together with the first frames.
+    pub(super) head: Bytes,
+}
+
+impl Taken {
     /// Made ready for another thread.
     pub(super) fn detach(self) -> io::Result<Self> {
-        match self {
-            Self::Tcp(stream) => Ok(Self::Detached(stream.into_std()?)),
-            other => Ok(other),
-        }
+        let stream = match self.stream {
+            NativeStream::Tcp(stream) => NativeStream::Detached(stream.into_std()?),
+            other => other,
+        };
+        Ok(Self { stream, ..self })
     }
 
     /// Taken into this thread's event loop.
     pub(super) fn adopt(self) -> Option<Self> {
-        match self {
-            Self::Detached(stream) => match TcpStream::from_std(stream) {
-                Ok(stream) => Some(Self::Tcp(stream)),
+        let stream = match self.stream {
+            NativeStream::Detached(stream) => match TcpStream::from_std(stream) {
+                Ok(stream) => NativeStream::Tcp(stream),
                 Err(error) => {
                     tracing::warn!(%error, "a socket could not change threads");
-                    None
+                    return None;
                 }
             },
-            other => Some(other),
-        }
+            other => other,
+        };
+        Some(Self { stream, ..self })
     }
+}
 
+impl NativeStream {
     pub(super) fn poll_read(
         &mut self,
         context: &mut TaskContext<'_>,
@@ -148,6 +161,10 @@ pub(super) struct NativeSocket {
     /// The connection's task, which waits for the kernel when it is blocked.
     task: RefCell<Option<Waker>>,
     is_attached: Cell<bool>,
+    /// The answer to the handshake is the first of `pending`.
+    has_head: Cell<bool>,
+    /// The client has said its last.
+    is_heard_out: Cell<bool>,
     is_blocked: Cell<bool>,
     is_watched: Cell<bool>,
     is_dead: Cell<bool>,
@@ -155,15 +172,20 @@ pub(super) struct NativeSocket {
 }
 
 impl NativeSocket {
-    pub(super) fn new(stream: NativeStream, shared: Arc<Shared>) -> Rc<Self> {
+    /// `head` is what has to be written before all else.
+    pub(super) fn new(stream: NativeStream, head: Bytes, shared: Arc<Shared>) -> Rc<Self> {
+        let has_head = !head.is_empty();
+        let pending = has_head.then(|| Item::direct(Out::Frame(head)));
         Rc::new(Self {
             stream: RefCell::new(stream),
             shared,
-            pending: RefCell::default(),
+            pending: RefCell::new(pending.into_iter().collect()),
             written: Cell::new(0),
             slot: Cell::new(None),
             task: RefCell::default(),
             is_attached: Cell::new(false),
+            has_head: Cell::new(has_head),
+            is_heard_out: Cell::new(false),
             is_blocked: Cell::new(false),
             is_watched: Cell::new(false),
             is_dead: Cell::new(false),
@@ -206,9 +228,16 @@ impl NativeSocket {
         let slot = self.slot.take();
         if is_polite && !self.is_dead.get() {
             self.clone().flush();
-            super::local_tasks::spawn(async move {
-                let _ = tokio::time::timeout(LINGER, self.linger()).await;
-            });
+            // A plain socket without unread bytes is closed in order by letting go of it.
+            let is_over = self.is_dead.get()
+                || self.is_heard_out.get()
+                    && self.pending.borrow().is_empty()
+                    && matches!(*self.stream.borrow(), NativeStream::Tcp(_));
+            if !is_over {
+                super::local_tasks::spawn(async move {
+                    let _ = tokio::time::timeout(LINGER, self.linger()).await;
+                });
+            }
         }
         if let Some(slot) = slot {
             turn::unregister(slot);
@@ -239,7 +268,7 @@ impl NativeSocket {
         let mut pending = self.pending.borrow_mut();
         let (mut credit, mut sent, mut packets) = (0, 0, 0);
         let blocked = loop {
-            if pending.is_empty() && self.is_attached.get() {
+            if (pending.is_empty() || self.has_head.take()) && self.is_attached.get() {
                 self.shared.outbox.take_for_native(WRITE_BUFFER, &mut pending);
             }
             if pending.is_empty() {
@@ -367,6 +396,7 @@ impl Reader {
         let (read, mut packets) = (input.len(), 0);
         let result = self.frames.feed(input, &limits, |event| {
             packets += usize::from(matches!(event, WsEvent::Text(_) | WsEvent::Binary(_)));
+            socket.is_heard_out.set(matches!(event, WsEvent::Close(_)));
             connection.on_native_event(socket, event, ctx)
         });
         socket.shared.engine.counters.here().websocket.received(packets, read);

@@ -2,14 +2,14 @@
 //!
 //! actix-http hands every request with `Upgrade: websocket` and every CONNECT to this service, together with
 //! the socket. It runs the request through a second instance of the same `App`; if the answer says so, the
-//! socket becomes a native websocket, otherwise the answer is written as it is and the socket is closed.
+//! socket becomes a native websocket, which writes the answer, otherwise the answer is written as it is and the socket is closed.
 
 use std::fmt;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix_codec::{AsyncRead, AsyncWrite, Framed};
+use actix_codec::{AsyncRead, AsyncWrite, Encoder as _, Framed};
 use actix_http::body::{BodySize, MessageBody};
 use actix_http::{ConnectionType, HttpMessage as _, Request, Response, h1};
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, fn_factory, fn_service};
@@ -17,11 +17,10 @@ use actix_web::dev::AppConfig;
 use bytes::Bytes;
 use futures_util::SinkExt as _;
 use futures_util::future::poll_fn;
-use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use super::handshake::{CanTakeOver, TakeOver};
-use super::native::NativeStream;
+use super::native::{NativeStream, Taken};
 
 /// How long an answer may take to be written to a client that does not read it.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -93,7 +92,7 @@ where
 async fn answer<T: HttpStream, B: MessageBody>(framed: Framed<T, h1::Codec>, mut response: Response<B>) {
     let take = response.extensions_mut().remove::<TakeOver>();
     let written = match take {
-        Some(take) => give(framed, response, take).await,
+        Some(take) => give(framed, response, take),
         None => match tokio::time::timeout(ANSWER_TIMEOUT, write(framed, response)).await {
             Ok(written) => written,
             Err(elapsed) => Err(elapsed.into()),
@@ -106,19 +105,16 @@ async fn answer<T: HttpStream, B: MessageBody>(framed: Framed<T, h1::Codec>, mut
 
 type BoxError = Box<dyn std::error::Error>;
 
-async fn give<T: HttpStream, B>(
-    mut framed: Framed<T, h1::Codec>,
+fn give<T: HttpStream, B>(
+    framed: Framed<T, h1::Codec>,
     response: Response<B>,
     take: TakeOver,
 ) -> Result<(), BoxError> {
-    let head = response.drop_body();
-    tokio::time::timeout(ANSWER_TIMEOUT, framed.send(h1::Message::Item((head, BodySize::None)))).await??;
     let mut parts = framed.into_parts();
-    if !parts.write_buf.is_empty() {
-        parts.io.write_all(&parts.write_buf).await?;
-    }
-    // A copy of what is there, mostly nothing: the buffer itself is large and would live as long as the connection.
-    (take.0)(parts.io.into_native(), Bytes::copy_from_slice(&parts.read_buf));
+    parts.codec.encode(h1::Message::Item((response.drop_body(), BodySize::None)), &mut parts.write_buf)?;
+    // Copies of what is there, mostly nothing came: the buffers themselves are large and would live as long as the connection.
+    let (read, head) = (Bytes::copy_from_slice(&parts.read_buf), Bytes::copy_from_slice(&parts.write_buf));
+    (take.0)(Taken { stream: parts.io.into_native(), read, head });
     Ok(())
 }
 

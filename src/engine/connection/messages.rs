@@ -11,9 +11,10 @@ use tokio::sync::oneshot;
 
 use super::super::frame::{FrameError, WsEvent};
 use super::super::link::{EmbeddedLink, Link};
-use super::super::native::{NativeSocket, NativeStream, Reader};
+use super::super::native::{NativeSocket, Reader, Taken};
 use super::super::packet::{Packet, PacketError};
 use super::super::payload::{decode_binary_payload, decode_text_payload};
+use super::super::turn::Flush as _;
 use super::{Connection, Phase};
 use crate::disconnect_reason::DisconnectReason;
 
@@ -149,7 +150,7 @@ impl Handler<CheckOutbox> for Connection {
 #[rtype(result = "()")]
 pub(in crate::engine) enum Probe {
     /// Taken over natively.
-    Native(NativeStream, Bytes),
+    Native(Taken),
     /// The embedded transport's.
     Embedded(Arc<EmbeddedLink>),
 }
@@ -159,15 +160,16 @@ impl Handler<Probe> for Connection {
 
     fn handle(&mut self, probe: Probe, ctx: &mut Self::Context) {
         match probe {
-            Probe::Native(stream, read) => {
-                let Some(stream) = stream.adopt() else {
+            Probe::Native(taken) => {
+                let Some(taken) = taken.adopt() else {
                     self.shared.is_upgrading.store(false, Ordering::Release);
                     return;
                 };
-                let socket = NativeSocket::new(stream, self.shared.clone());
+                let socket = NativeSocket::new(taken.stream, taken.head, self.shared.clone());
                 self.begin_upgrade(Link::Native(socket.clone()), ctx);
                 if self.knows(&socket) {
-                    ctx.spawn(Reader::new(socket, read));
+                    socket.clone().flush();
+                    ctx.spawn(Reader::new(socket, taken.read));
                 }
             }
             Probe::Embedded(link) => self.begin_upgrade(Link::Embedded(link), ctx),

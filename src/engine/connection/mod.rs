@@ -24,7 +24,7 @@ use self::upgrade::Upgrade;
 use super::frame::{FrameError, WsEvent, write_frame};
 use super::handle::{ConnectionHandle, ConnectionHandler, Incoming, Shared, incoming};
 use super::link::{EmbeddedLink, Link};
-use super::native::{NativeSocket, NativeStream, Reader};
+use super::native::{NativeSocket, Reader, Taken};
 use super::out::Out;
 use super::packet::{Packet, PacketError, Revision, decode_binary, decode_text};
 use crate::disconnect_reason::DisconnectReason;
@@ -90,7 +90,7 @@ impl Connection {
                 shared: shared.clone(),
             };
             match first {
-                Some(FirstLink::Native(stream, read)) => connection.attach_native(stream, read, ctx),
+                Some(FirstLink::Native(taken)) => connection.attach_native(taken, ctx),
                 Some(FirstLink::Embedded(link)) => {
                     let link = Link::Embedded(link);
                     link.attach(&connection.shared.outbox);
@@ -105,11 +105,11 @@ impl Connection {
         handle
     }
 
-    fn attach_native(&mut self, stream: NativeStream, read: Bytes, ctx: &mut Context<Self>) {
-        let socket = NativeSocket::new(stream, self.shared.clone());
+    fn attach_native(&mut self, taken: Taken, ctx: &mut Context<Self>) {
+        let socket = NativeSocket::new(taken.stream, taken.head, self.shared.clone());
         socket.attach();
         self.main = Some(Link::Native(socket.clone()));
-        ctx.spawn(Reader::new(socket, read));
+        ctx.spawn(Reader::new(socket, taken.read));
     }
 
     pub(super) fn is_paused(&self) -> bool {
@@ -376,7 +376,7 @@ fn open_packet(shared: &Shared) -> Bytes {
 
 /// The websocket a session begins on.
 pub(super) enum FirstLink {
-    /// Taken over, with the bytes that were read already.
-    Native(NativeStream, Bytes),
+    /// Taken over.
+    Native(Taken),
     Embedded(Arc<EmbeddedLink>),
 }

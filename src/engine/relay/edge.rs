@@ -165,7 +165,7 @@ async fn upgrade(
     }
     let socket = EdgeSocket::new(stream, &engine.config);
     if request.extensions().contains::<CanTakeOver>() {
-        return native_response(request, move |stream, read| edge_native::start(stream, read, socket));
+        return native_response(request, move |taken| edge_native::start(taken, socket));
     }
     websocket::start(request, payload, || socket)
         .map_err(|_| ConnectionError::BadRequest("websocket handshake"))

@@ -11,25 +11,17 @@ use super::edge_socket::EdgeSocket;
 use crate::engine::connection::OwnedEvent;
 use crate::engine::frame::{FrameError, FrameReader, WsEvent};
 use crate::engine::link::WebsocketEnd as _;
-use crate::engine::native::{LINGER, NativeStream, with_read_buffer};
+use crate::engine::native::{LINGER, NativeStream, Taken, with_read_buffer};
 
 /// Reads and writes in a row before other tasks of the thread get their turn.
 const MAX_ROUNDS: usize = 8;
 
-/// Serves a websocket until it ends. `read` came with the handshake.
-pub(super) fn start(stream: NativeStream, read: Bytes, socket: EdgeSocket) {
-    let Some(stream) = stream.adopt() else { return };
+/// Serves a websocket until it ends.
+pub(super) fn start(taken: Taken, socket: EdgeSocket) {
+    let Some(Taken { stream, read, head }) = taken.adopt() else { return };
     let frames = FrameReader::default();
-    let mut pump = Pump {
-        stream,
-        socket,
-        frames,
-        read,
-        has_rest: false,
-        write: Bytes::new(),
-        is_deaf: false,
-        end: None,
-    };
+    let mut pump =
+        Pump { stream, socket, frames, read, has_rest: false, write: head, is_deaf: false, end: None };
     actix_rt::spawn(async move {
         let is_polite = std::future::poll_fn(|context| pump.poll(context)).await;
         let Pump { stream, socket, end, .. } = pump;
