@@ -79,25 +79,30 @@ pub(crate) enum Owed {
     Broadcast(mpsc::UnboundedSender<Answered>),
 }
 
-/// The acknowledgements that one socket owes.
+/// The acknowledgements that one socket owes. Most owe none, and keep no table.
 #[derive(Debug, Default)]
-pub(crate) struct AckTable(HashMap<u64, Owed>);
+pub(crate) struct AckTable(Option<Box<HashMap<u64, Owed>>>);
 
 impl AckTable {
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.0.as_ref().map_or(0, |table| table.len())
     }
 
     pub(crate) fn insert(&mut self, id: u64, owed: Owed) {
-        self.0.insert(id, owed);
+        self.0.get_or_insert_default().insert(id, owed);
     }
 
     pub(crate) fn remove(&mut self, id: u64) -> Option<Owed> {
-        self.0.remove(&id)
+        let table = self.0.as_mut()?;
+        let owed = table.remove(&id);
+        if table.is_empty() && table.capacity() > 16 {
+            self.0 = None;
+        }
+        owed
     }
 
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Owed> {
-        std::mem::take(&mut self.0).into_values()
+        self.0.take().into_iter().flat_map(|table| table.into_values())
     }
 }
 

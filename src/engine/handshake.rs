@@ -2,6 +2,7 @@
 //!
 //! Source: the Engine.IO protocol, section "Handshake", and the error codes of the reference server.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -155,24 +156,47 @@ pub(super) async fn serve(
     response
 }
 
+/// What the query of a request says; of each parameter the first.
+#[derive(Default)]
+struct Asked<'a> {
+    sid: Option<Cow<'a, str>>,
+    revision: Option<Cow<'a, str>>,
+    transport: Option<Cow<'a, str>>,
+}
+
+impl<'a> Asked<'a> {
+    fn of(query: &'a str) -> Self {
+        let mut asked = Self::default();
+        for (key, value) in query::pairs(query) {
+            let field = match &*key {
+                "sid" => &mut asked.sid,
+                "EIO" => &mut asked.revision,
+                "transport" => &mut asked.transport,
+                _ => continue,
+            };
+            field.get_or_insert(value);
+        }
+        asked
+    }
+}
+
 async fn admit(
     engine: &Arc<EngineInner>,
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, ConnectionError> {
-    let query = request.query_string();
-    let sid = query::get(query, "sid");
+    let Asked { sid, revision, transport } = Asked::of(request.query_string());
     // Before all else: load balancers that look at the endpoint see it, too.
     if sid.is_none() && engine.is_draining.load(Ordering::SeqCst) {
         return Err(ConnectionError::Unavailable);
     }
     // Without a known revision nothing else can be understood.
-    let revision = match query::get(query, "EIO").as_deref() {
+    let revision = match revision.as_deref() {
         Some("4") => Revision::V4,
         Some("3") if engine.config.allow_eio3 => Revision::V3,
         _ => return Err(ConnectionError::UnsupportedProtocolVersion),
     };
-    let transport = match query::get(query, "transport").as_deref() {
+    let transport = match transport.as_deref() {
         Some("polling") if engine.config.polling => TransportKind::Polling,
         Some("websocket") if engine.config.websocket => TransportKind::Websocket,
         _ => return Err(ConnectionError::TransportUnknown),

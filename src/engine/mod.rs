@@ -259,13 +259,22 @@ impl Engine {
     pub(crate) fn service(&self) -> impl actix_web::dev::HttpServiceFactory + 'static {
         let path = self.0.config.path.clone();
         let bare = path.trim_end_matches('/').to_owned();
-        let engine = self.0.clone();
-        let cors = crate::engine::cors(self.0.config.cors.as_ref());
-        web::resource([path, bare])
-            .wrap(actix_web::middleware::Condition::new(self.0.config.cors.is_some(), cors))
-            .to(move |request: HttpRequest, payload: web::Payload| {
-                handshake::serve(engine.clone(), request, payload)
-            })
+        let has_cors = self.0.config.cors.is_some();
+        let resource = |path: String| {
+            let engine = self.0.clone();
+            let cors = crate::engine::cors(self.0.config.cors.as_ref());
+            web::resource(path).wrap(actix_web::middleware::Condition::new(has_cors, cors)).to(
+                move |request: HttpRequest, payload: web::Payload| {
+                    handshake::serve(engine.clone(), request, payload)
+                },
+            )
+        };
+        // One resource for both would be found by a regular expression.
+        let mut resources = vec![resource(path.clone())];
+        if bare != path {
+            resources.push(resource(bare));
+        }
+        resources
     }
 }
 

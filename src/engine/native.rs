@@ -289,7 +289,8 @@ impl NativeSocket {
                 Poll::Pending => break true,
             }
         };
-        if pending.is_empty() && pending.capacity() > 16 {
+        if pending.is_empty() {
+            // An idle connection keeps no memory for what it may have to send.
             *pending = VecDeque::new();
         }
         drop(pending);

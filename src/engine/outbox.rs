@@ -344,13 +344,18 @@ impl Outbox {
     pub(super) fn take_for_native(&self, max_bytes: usize, into: &mut VecDeque<Item>) {
         let mut inner = self.lock();
         inner.is_scheduled = false;
+        if into.is_empty() && inner.bytes <= max_bytes {
+            // Mostly all of it, together with its memory.
+            std::mem::swap(into, &mut inner.queue);
+            return;
+        }
         let mut taken = 0;
         while taken < max_bytes {
             let Some(item) = inner.queue.pop_front() else { break };
             taken += item.size;
             into.push_back(item);
         }
-        if inner.queue.is_empty() && inner.queue.capacity() > 16 {
+        if inner.queue.is_empty() {
             inner.queue = VecDeque::new();
         }
     }

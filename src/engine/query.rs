@@ -6,8 +6,3 @@ use std::borrow::Cow;
 pub(crate) fn pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
     form_urlencoded::parse(query.as_bytes())
 }
-
-/// The first value of a parameter.
-pub(super) fn get<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
-    pairs(query).find(|(key, _)| key == name).map(|(_, value)| value)
-}
