@@ -81,6 +81,7 @@ pub(crate) enum Owed {
 
 /// The acknowledgements that one socket owes. Most owe none, and keep no table.
 #[derive(Debug, Default)]
+#[allow(clippy::box_collection, reason = "every socket has the pointer, few have the table")]
 pub(crate) struct AckTable(Option<Box<HashMap<u64, Owed>>>);
 
 impl AckTable {

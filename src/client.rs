@@ -69,7 +69,8 @@ impl Client {
         let metering = metering.map(|meter| Box::new(Metering { meter, refused: None }));
         let client = Rc::new(ClientInner {
             decoder: RefCell::new(Decoder::new(config.parser, revision, limits)),
-            places: RefCell::default(),
+            // Most clients have one.
+            places: RefCell::new(Vec::with_capacity(1)),
             load: Rc::default(),
             owed: Arc::default(),
             connect_by: Cell::new(Some(Instant::now() + config.connect_timeout)),
@@ -423,7 +424,7 @@ impl ClientInner {
 }
 
 fn empty_object() -> Args {
-    Args::from_json("[{}]", Vec::new()).unwrap_or_default()
+    Args::from_json(ByteString::from_static("[{}]"), Vec::new()).unwrap_or_default()
 }
 
 /// Clients of 2.x give their auth in the query of the namespace.

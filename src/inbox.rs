@@ -143,17 +143,19 @@ impl LocalSocket {
 
     fn push(self: &Rc<Self>, item: Item) {
         self.load.bytes.set(self.load.bytes.get() + item.size());
-        self.queue.borrow_mut().push_back(item);
-        self.drive();
+        if self.is_running.get() {
+            self.queue.borrow_mut().push_back(item);
+        } else {
+            // Nothing is queued then.
+            self.drive(Some(item));
+        }
     }
 
-    /// Handles what is queued, unless that is being done already.
-    fn drive(self: &Rc<Self>) {
-        if self.is_running.replace(true) {
-            return;
-        }
+    /// Handles `next`, then what is queued. Not while that is being done already.
+    fn drive(self: &Rc<Self>, mut next: Option<Item>) {
+        self.is_running.set(true);
         loop {
-            let Some(item) = self.queue.borrow_mut().pop_front() else { break };
+            let Some(item) = next.take().or_else(|| self.queue.borrow_mut().pop_front()) else { break };
             let size = item.size();
             let Some(rest) = run_now(self.handle(item)) else {
                 self.done(size);
@@ -167,16 +169,12 @@ impl LocalSocket {
                 let running = &this.load.running;
                 running.set(running.get().saturating_sub(size));
                 this.done(size);
-                this.is_running.set(false);
-                this.drive();
+                this.drive(None);
             });
             return;
         }
-        let mut queue = self.queue.borrow_mut();
-        if queue.capacity() > 32 {
-            *queue = VecDeque::new();
-        }
-        drop(queue);
+        // An idle socket keeps no memory for events.
+        self.queue.take();
         self.is_running.set(false);
     }
 

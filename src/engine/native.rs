@@ -175,7 +175,7 @@ impl NativeSocket {
     /// `head` is what has to be written before all else.
     pub(super) fn new(stream: NativeStream, head: Bytes, shared: Arc<Shared>) -> Rc<Self> {
         let has_head = !head.is_empty();
-        let pending = has_head.then(|| Item::direct(Out::Frame(head)));
+        let pending = has_head.then(|| Item::direct(Out::Head(head)));
         Rc::new(Self {
             stream: RefCell::new(stream),
             shared,

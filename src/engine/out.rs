@@ -26,13 +26,15 @@ pub(crate) enum Out {
     Close(u16),
     /// A ready websocket frame (the answer to a websocket ping).
     Frame(Bytes),
+    /// The HTTP answer that a websocket begins with.
+    Head(Bytes),
 }
 
 impl Out {
     pub(super) fn size(&self) -> usize {
         match self {
             Self::Message(message) => message.size(),
-            Self::Open(bytes) | Self::Pong(bytes) | Self::Frame(bytes) => bytes.len() + 4,
+            Self::Open(bytes) | Self::Pong(bytes) | Self::Frame(bytes) | Self::Head(bytes) => bytes.len() + 4,
             Self::Noop | Self::Ping | Self::Close(_) => 4,
         }
     }
@@ -41,6 +43,7 @@ impl Out {
     pub(super) fn packets(&self) -> usize {
         match self {
             Self::Message(message) => message.packets(),
+            Self::Head(_) => 0,
             _ => 1,
         }
     }
@@ -58,7 +61,7 @@ impl Out {
                 write_frame(&mut frame, OpCode::Close, &code.to_be_bytes());
                 frame.into()
             }
-            Self::Frame(frame) => frame.clone(),
+            Self::Frame(frame) | Self::Head(frame) => frame.clone(),
         }
     }
 
@@ -87,7 +90,7 @@ impl Out {
             Self::Ping => Some(b"2".to_vec()),
             Self::Pong(data) => Some([b"3", &data[..]].concat()),
             Self::Close(_) => Some(b"1".to_vec()),
-            Self::Message(_) | Self::Frame(_) => None,
+            Self::Message(_) | Self::Frame(_) | Self::Head(_) => None,
         }
     }
 }
