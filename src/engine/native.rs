@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
@@ -351,7 +351,9 @@ impl NativeSocket {
 impl Flush for NativeSocket {
     fn flush(self: Rc<Self>) {
         let mut context = TaskContext::from_waker(Waker::noop());
-        let poll = self.write(&mut context);
+        // Many sockets are flushed in one task. Its budget is for fewer: to the rest the kernel would look full.
+        let write = pin!(tokio::task::unconstrained(poll_fn(|context| self.write(context))));
+        let poll = write.poll(&mut context);
         // The connection's task has to wait for the kernel, or to notice that the socket is dead.
         if (poll.is_pending() || self.is_dead.get())
             && let Some(task) = &*self.task.borrow()
