@@ -57,6 +57,45 @@ pub trait Bus: Send + Sync + 'static {
     fn close(&self, timeout: Duration) -> BoxFuture<'_, bool>;
 }
 
+/// One that is shared.
+impl<B: Bus + ?Sized> Bus for Arc<B> {
+    fn publish(&self, message: Publish) -> Result<(), PublishError> {
+        (**self).publish(message)
+    }
+
+    fn subscribe(&self, subject: Subject) {
+        (**self).subscribe(subject);
+    }
+
+    fn unsubscribe(&self, subject: Subject) {
+        (**self).unsubscribe(subject);
+    }
+
+    fn subscribe_queue(&self, subject: Subject, group: &str) {
+        (**self).subscribe_queue(subject, group);
+    }
+
+    fn unsubscribe_queue(&self, subject: Subject, group: &str) {
+        (**self).unsubscribe_queue(subject, group);
+    }
+
+    fn request(&self, subject: Subject, body: Bytes) -> Result<PendingReply, PublishError> {
+        (**self).request(subject, body)
+    }
+
+    fn max_payload(&self) -> usize {
+        (**self).max_payload()
+    }
+
+    fn is_connected(&self) -> bool {
+        (**self).is_connected()
+    }
+
+    fn close(&self, timeout: Duration) -> BoxFuture<'_, bool> {
+        (**self).close(timeout)
+    }
+}
+
 /// What is to be published.
 #[derive(Clone, Debug)]
 pub struct Publish {

@@ -46,6 +46,21 @@ impl Subject {
         Self(format!("{inbox}.{request}").into())
     }
 
+    /// One of an application's own, to publish to.
+    ///
+    /// # Errors
+    /// When it begins with `$`, which is NATS's own, when NATS would not take it for publishing, or when it is longer than
+    /// [`MAX_REPLY`].
+    pub fn foreign(subject: &str) -> Result<Self, InvalidSubject> {
+        let is_token = |token: &str| {
+            !token.is_empty() && !token.bytes().any(|byte| byte <= b' ' || matches!(byte, b'*' | b'>' | 0x7f))
+        };
+        if subject.len() > MAX_REPLY || subject.starts_with('$') || !subject.split('.').all(is_token) {
+            return Err(InvalidSubject);
+        }
+        Ok(Self(subject.into()))
+    }
+
     /// The subject as NATS sees it.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -203,21 +218,14 @@ impl Subjects {
     /// When it is in this tree or begins with `$`, when NATS would not take it for publishing, or when it is longer than
     /// [`MAX_REPLY`].
     pub fn reply(&self, subject: &str) -> Result<Subject, InvalidSubject> {
-        let is_token = |token: &str| {
-            !token.is_empty() && !token.bytes().any(|byte| byte <= b' ' || matches!(byte, b'*' | b'>' | 0x7f))
-        };
         let is_ours = match subject.strip_prefix(self.prefix()) {
             Some(rest) => rest.is_empty() || rest.starts_with('.'),
             None => false,
         };
-        if subject.len() > MAX_REPLY
-            || is_ours
-            || subject.starts_with('$')
-            || !subject.split('.').all(is_token)
-        {
+        if is_ours {
             return Err(InvalidSubject);
         }
-        Ok(Subject(subject.into()))
+        Subject::foreign(subject)
     }
 
     fn under(&self, branch: &str, token: &str) -> Subject {

@@ -5,18 +5,18 @@
 mod admin;
 mod api;
 mod ask;
+mod auth;
 mod command_line;
 mod config;
 mod demo;
 mod drain;
 mod healthcheck;
+mod limits;
 mod logs;
 mod metrics;
 mod namespaces;
 mod nats;
 mod origin;
-// Claims come with authentication.
-#[allow(dead_code)]
 mod permissions;
 mod presence;
 mod process;

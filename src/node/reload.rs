@@ -13,14 +13,24 @@ use tokio::sync::watch;
 
 use super::config::{self, Config, Flag};
 
-/// What may change without a restart, as section and key; `*` is a list as a whole.
-const LIVE: [(&str, &str); 9] = [
+/// What may change without a restart, as section and key; `*` is a list or a section as a whole.
+const LIVE: [(&str, &str); 19] = [
     ("tls", "cert"),
     ("tls", "key"),
     ("tls", "client_ca"),
     ("tls", "client_certificates"),
     ("cors", "origins"),
     ("permissions", "*"),
+    ("limits", "*"),
+    ("auth", "algorithm"),
+    ("auth", "secret"),
+    ("auth", "public_key"),
+    ("auth", "jwks_file"),
+    ("auth", "jwks_url"),
+    ("auth", "issuers"),
+    ("auth", "audiences"),
+    ("auth", "leeway"),
+    ("auth", "eternal"),
     ("api", "key"),
     ("api", "keys"),
     ("log", "filter"),
@@ -76,8 +86,11 @@ impl Reload {
             }
         }
         let changed = changed(&self.current.borrow(), &loaded.config);
-        let (live, dead): (Vec<_>, Vec<_>) =
-            changed.into_iter().partition(|(section, key)| LIVE.contains(&(section, key)));
+        // Whether anybody is asked at all is decided at the start.
+        let has_auth = self.current.borrow().auth.is_on();
+        let (live, dead): (Vec<_>, Vec<_>) = changed
+            .into_iter()
+            .partition(|(section, key)| is_live(section, key) && (has_auth || section != "auth"));
         let names = |list: Vec<(String, String)>| {
             let names: Vec<_> = list.into_iter().map(|(section, key)| format!("{section}.{key}")).collect();
             names.join(", ")
@@ -99,6 +112,10 @@ impl fmt::Debug for Reload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reload").field("source", &self.source).finish_non_exhaustive()
     }
+}
+
+fn is_live(section: &str, key: &str) -> bool {
+    LIVE.contains(&(section, key)) || LIVE.contains(&(section, "*"))
 }
 
 /// Sections and keys that differ. Sections that are lists have no keys.

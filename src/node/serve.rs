@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_socketio::cluster::NatsBus;
+use actix_socketio::cluster::bus::Bus;
 use actix_socketio::cluster::nats::ConnectError;
 use actix_socketio::error::NamespaceError;
 use actix_socketio::{SocketIo, SocketIoBuilder, WorkerOptions};
@@ -15,9 +16,11 @@ use actix_web::App;
 
 use super::admin::{self, AdminError};
 use super::api::{Api, ApiError};
+use super::auth::{Auth, AuthError};
 use super::config::{Config, Loaded, SecretError};
 use super::demo::{self, Demo};
 use super::drain::Stop;
+use super::limits::Limits;
 use super::metrics::Metrics;
 use super::namespaces::{self, Gate};
 use super::nats::NODE_INBOX;
@@ -56,6 +59,8 @@ pub(super) enum ServeError {
     Permissions(#[from] PatternError),
     #[error("namespaces: {0}")]
     Namespaces(#[from] NamespaceError),
+    #[error(transparent)]
+    Auth(#[from] AuthError),
     #[error(transparent)]
     Api(#[from] ApiError),
     #[error(transparent)]
@@ -102,10 +107,25 @@ pub(super) async fn serve(
         builder = builder.client_files(folder);
     }
     let is_clustered = config.nats.is_given();
+    let mut bus = None;
     if is_clustered {
-        builder = join_cluster(builder, &config).await?;
+        (builder, bus) = join_cluster(builder, &config).await?;
     }
+    // Its admins have passwords.
+    let admin_namespace = config.admin.namespace();
+    let auth = Auth::new(&config.auth, bus.as_ref(), admin_namespace).await?;
+    if let Some(auth) = &auth {
+        builder = builder.every_namespace(|every| auth.register(every));
+    }
+    let limits = Limits::new(&config.limits, reload);
+    builder = limits.register(builder);
+    let gate: Arc<dyn Gate> = Arc::new(LivePermissions::new(&config.permissions, reload)?);
+    let guard = namespaces::guard(gate.clone(), auth.clone(), admin_namespace);
+    builder = builder.every_namespace(|every| every.guard(guard));
     let io = builder.try_build()?;
+    if let Some(auth) = &auth {
+        auth.start(&io, reload);
+    }
     if let Some(demo) = &demo {
         io.of("/").on("echo", demo::echo);
         demo.register(&io);
@@ -115,7 +135,6 @@ pub(super) async fn serve(
         io.of(&event.namespace).hand_to_workers(&event.event, options);
     }
 
-    let gate: Arc<dyn Gate> = Arc::new(LivePermissions::new(&config.permissions, reload)?);
     let admin_files = admin::start(&io, &config.admin)?;
     let webhooks = Webhooks::start(&io, &config.webhooks)?;
     namespaces::declare(&io, &config.namespaces, &gate, &webhooks, config.workers.timeout.into())?;
@@ -123,6 +142,9 @@ pub(super) async fn serve(
     // Before the port is open: whoever is let in finds everybody.
     if is_clustered && !io.cluster_ready(config.cluster.start_timeout.into()).await {
         tracing::warn!("NATS is not there: this node is alone until it is");
+    }
+    if let Some(auth) = &auth {
+        auth.catch_up(&io).await;
     }
 
     let mounted = io.clone();
@@ -156,7 +178,9 @@ pub(super) async fn serve(
     signals::listen(&stop, reload)?;
     let mut metrics = Metrics::of(&io, config.namespaces.keys());
     metrics.add(webhooks.clone());
-    let api = Api::start(&io, &stop, metrics, &config.api, reload, admin_files.as_ref())?;
+    metrics.add(auth.clone());
+    metrics.add(limits);
+    let api = Api::start(&io, &stop, metrics, auth.as_ref(), &config.api, reload, admin_files.as_ref())?;
     let url = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
     introduce(&io, &url, demo.is_some(), is_clustered, client_folder.as_deref(), api.as_ref());
     systemd::keep_alive();
@@ -172,10 +196,16 @@ pub(super) async fn serve(
 }
 
 /// Makes the node one of a cluster.
-async fn join_cluster(builder: SocketIoBuilder, config: &Config) -> Result<SocketIoBuilder, ServeError> {
+async fn join_cluster(
+    builder: SocketIoBuilder,
+    config: &Config,
+) -> Result<(SocketIoBuilder, Option<Arc<dyn Bus>>), ServeError> {
     let connection = config.nats.options(format!("actix-socketio {}", config.cluster.name()))?;
-    let bus = NatsBus::connect(connection.wait_for_server(true).inbox_prefix(NODE_INBOX)).await?;
-    Ok(builder.bus(bus).cluster(|cluster| config.cluster.apply(cluster)))
+    let connection = connection.wait_for_server(true).inbox_prefix(NODE_INBOX);
+    let (bus, events) = NatsBus::connect(connection).await?;
+    let bus: Arc<dyn Bus> = Arc::new(bus);
+    let builder = builder.bus((bus.clone(), events)).cluster(|cluster| config.cluster.apply(cluster));
+    Ok((builder, Some(bus)))
 }
 
 /// Says what is served where.

@@ -4,19 +4,19 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// See the module's documentation.
-pub(super) struct Warning {
+pub(in crate::node) struct Warning {
     interval: Duration,
     state: Mutex<(Option<Instant>, u64)>,
 }
 
 impl Warning {
     /// Given at most once per `interval`.
-    pub(super) fn every(interval: Duration) -> Self {
+    pub(in crate::node) fn every(interval: Duration) -> Self {
         Self { interval, state: Mutex::new((None, 0)) }
     }
 
     /// Gives it, with how often it was not given since the last time; or counts that it was not.
-    pub(super) fn give(&self, log: impl FnOnce(u64)) {
+    pub(in crate::node) fn give(&self, log: impl FnOnce(u64)) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         if state.0.is_some_and(|last| now.duration_since(last) < self.interval) {

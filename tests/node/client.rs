@@ -27,6 +27,29 @@ impl Client {
         Some(Self { id: reply["sid"].as_str().unwrap().to_owned(), ws })
     }
 
+    /// Connects with this auth payload and these headers: what the CONNECT is answered with, and the client.
+    pub(crate) async fn ask(address: &Address, auth: &str, headers: &[(&str, &str)]) -> (String, Self) {
+        let target = "/socket.io/?EIO=4&transport=websocket";
+        let mut ws = Ws::try_open(address, target, headers).await.expect("a websocket");
+        assert!(ws.text().await.starts_with("0{"), "the OPEN packet");
+        ws.send(&format!("40{auth}")).await;
+        let answer = ws.text().await;
+        let id = answer.strip_prefix("40").and_then(|json| serde_json::from_str::<Value>(json).ok());
+        let id = id.and_then(|json| Some(json["sid"].as_str()?.to_owned())).unwrap_or_default();
+        (answer, Self { ws, id })
+    }
+
+    /// Emits an event with the acknowledgement id 7, and waits for the acknowledgement.
+    pub(crate) async fn call(&mut self, event: &Value) -> Value {
+        self.ws.send(&format!("427{event}")).await;
+        loop {
+            let packet = self.packet().await.expect("the connection ended");
+            if let Some(answer) = packet.strip_prefix("437") {
+                return serde_json::from_str::<Value>(answer).unwrap()[0].take();
+            }
+        }
+    }
+
     /// The next packet that is no heartbeat, which comes soon; the close code, if there is one, at the end.
     pub(crate) async fn packet(&mut self) -> Result<String, Option<u16>> {
         tokio::time::timeout(LONG, self.packet_some_time()).await.expect("nothing comes")

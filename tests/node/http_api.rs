@@ -248,6 +248,7 @@ async fn what_is_described_is_there() {
         "leave",
         "disconnect",
         "close-room",
+        "revoke",
         "drain",
         "rooms",
         "sockets",

@@ -105,5 +105,7 @@ async fn a_key_is_good_for_its_scopes_only() {
     // One that may end the node is the last.
     let bearer = format!("Bearer {KEY}-read");
     let headers = [("Authorization", &*bearer), ("Content-Type", "application/json")];
-    assert_eq!(node.request("POST", "/api/v1/drain", &headers, "{}").await.status, 403);
+    for path in ["/api/v1/drain", "/api/v1/revoke"] {
+        assert_eq!(node.request("POST", path, &headers, "{}").await.status, 403);
+    }
 }

@@ -11,18 +11,22 @@ mod support;
 mod nats;
 
 mod admin;
+mod authentication;
+mod backend;
 mod client;
 mod draining;
 mod encrypted;
 mod health;
 mod http_api;
 mod keys;
+mod limits;
 mod listening;
 mod metrics;
 mod process;
 mod program;
 mod reloading;
 mod rolling;
+mod tokens;
 
 use std::time::{Duration, Instant};
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde_json::Value;
 
 use crate::client::Client;
-use crate::nats::NatsServer;
+use crate::nats::{NatsServer, free_port, scratch};
 use crate::program::Program;
 use crate::support::{Address, Http, Response};
 
@@ -78,6 +78,17 @@ impl Node {
         let response = self.request("GET", path, &[], "").await;
         assert_eq!(response.status, 200, "{}", response.text());
         response.json()
+    }
+
+    /// With this configuration.
+    pub(crate) async fn configured(config: &str) -> Self {
+        let file = scratch(&format!("{}.toml", free_port()));
+        std::fs::write(&file, config).unwrap();
+        Self::start(&["--config", file.to_str().unwrap()]).await
+    }
+
+    pub(crate) fn program(&self) -> &Program {
+        &self.program
     }
 
     /// Waits for its end: whether it was a good one.

@@ -75,6 +75,11 @@ impl Default for AdminOptions {
 }
 
 impl AdminOptions {
+    /// The namespace that is for admins only, if there is one.
+    pub(in crate::node) fn namespace(&self) -> Option<&str> {
+        self.enabled.then_some(&*self.namespace)
+    }
+
     pub(in crate::node) fn check(&self, found: &mut Findings<'_>) {
         if !self.enabled {
             return;

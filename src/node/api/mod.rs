@@ -14,11 +14,13 @@ mod metrics;
 mod openapi;
 mod options;
 mod problem;
+mod revoke;
 mod state;
 mod target;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_socketio::SocketIo;
@@ -30,6 +32,7 @@ pub(in crate::node) use self::options::ApiOptions;
 use self::problem::Problem;
 use self::state::ApiState;
 use super::admin::Files;
+use super::auth::Auth;
 use super::drain::Stop;
 use super::metrics::Metrics;
 use super::reload::Reload;
@@ -55,15 +58,16 @@ impl Api {
         io: &SocketIo,
         stop: &Stop,
         metrics: Metrics,
+        auth: Option<&Arc<Auth>>,
         options: &ApiOptions,
         reload: &Reload,
         admin: Option<&Files>,
     ) -> Result<Option<Self>, ApiError> {
         let Some(address) = options.address() else { return Ok(None) };
         let max_connections = options.max_connections;
-        let state =
-            web::Data::new(ApiState::new(io.clone(), stop.clone(), metrics, options.clone(), reload)?);
-        let admin = admin.cloned();
+        let auth = auth.cloned();
+        let state = ApiState::new(io.clone(), stop.clone(), metrics, auth, options.clone(), reload)?;
+        let (state, admin) = (web::Data::new(state), admin.cloned());
         let server = HttpServer::new(move || {
             let pages = |config: &mut web::ServiceConfig| {
                 if let Some(files) = &admin {
@@ -113,6 +117,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(post("/api/v1/leave", manage::leave))
         .service(post("/api/v1/disconnect", manage::disconnect))
         .service(post("/api/v1/close-room", manage::close_room))
+        .service(post("/api/v1/revoke", revoke::revoke))
         .service(post("/api/v1/drain", health::drain))
         .service(get("/healthz", health::healthz))
         .service(get("/readyz", health::readyz))

@@ -5,7 +5,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{IntoResponses, Modify, OpenApi};
 
 use super::problem::Problem;
-use super::{batch, emit, health, list, manage};
+use super::{batch, emit, health, list, manage, revoke};
 
 /// What any operation may answer.
 #[derive(IntoResponses)]
@@ -54,6 +54,7 @@ impl Modify for Keys {
         manage::join,
         manage::leave,
         manage::disconnect,
+        revoke::revoke,
         manage::close_room,
         health::drain,
         list::rooms,

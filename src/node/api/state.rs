@@ -10,6 +10,7 @@ use arc_swap::{ArcSwap, Guard};
 use super::keys::{KeyError, Keys};
 use super::options::ApiOptions;
 use super::problem::Problem;
+use crate::node::auth::Auth;
 use crate::node::drain::Stop;
 use crate::node::metrics::Metrics;
 use crate::node::reload::Reload;
@@ -19,6 +20,7 @@ pub(super) struct ApiState {
     io: SocketIo,
     stop: Stop,
     metrics: Metrics,
+    auth: Option<Arc<Auth>>,
     keys: Arc<ArcSwap<Keys>>,
     options: ApiOptions,
     limits: ExternalLimits,
@@ -29,6 +31,7 @@ impl ApiState {
         io: SocketIo,
         stop: Stop,
         metrics: Metrics,
+        auth: Option<Arc<Auth>>,
         options: ApiOptions,
         reload: &Reload,
     ) -> Result<Self, KeyError> {
@@ -44,7 +47,7 @@ impl ApiState {
             let current = current.clone();
             Ok(Box::new(move || current.store(Arc::new(keys))))
         });
-        Ok(Self { io, stop, metrics, keys, options, limits })
+        Ok(Self { io, stop, metrics, auth, keys, options, limits })
     }
 
     pub(super) fn io(&self) -> &SocketIo {
@@ -58,6 +61,11 @@ impl ApiState {
 
     pub(super) fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// Who asks clients who they are, if anybody does.
+    pub(super) fn auth(&self) -> Option<&Auth> {
+        self.auth.as_deref()
     }
 
     /// The keys of this moment.

@@ -57,7 +57,9 @@ pub(crate) use self::sources::{Flag, Sources};
 pub(crate) use self::workers::Workers;
 use super::admin::AdminOptions;
 use super::api::ApiOptions;
+use super::auth::AuthOptions;
 use super::drain::Drain;
+use super::limits::LimitOptions;
 use super::namespaces::{self, Namespaces};
 use super::permissions::PermissionOptions;
 use super::tls::TlsOptions;
@@ -81,6 +83,8 @@ pub(crate) struct Config {
     pub(crate) nats: Nats,
     pub(crate) cluster: Cluster,
     pub(crate) workers: Workers,
+    pub(crate) auth: AuthOptions,
+    pub(crate) limits: LimitOptions,
     /// What clients get without code, by the names of namespaces or patterns of them, such as "/team-{team}" (docs/clients-without-code.md).
     #[schemars(extend("x-key" = "/chat"))]
     pub(in crate::node) namespaces: Namespaces,
@@ -169,6 +173,9 @@ impl Config {
         self.nats.check(&mut Findings::new(sources, "nats", found));
         self.cluster.check(&mut Findings::new(sources, "cluster", found));
         self.workers.check(&mut Findings::new(sources, "workers", found));
+        let auth = &mut Findings::new(sources, "auth", found);
+        self.auth.check(self.cors.is_any(), self.nats.is_given(), auth);
+        self.limits.check(&mut Findings::new(sources, "limits", found));
         namespaces::check(&self.namespaces, &mut Findings::new(sources, "namespaces", found));
         for webhook in &self.webhooks {
             webhook.check(&mut Findings::new(sources, "webhooks", found));

@@ -4,6 +4,7 @@
 //! them known from the configuration: nothing that a client chooses becomes one.
 
 mod cluster;
+mod guards;
 mod server;
 mod sheet;
 mod system;

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use actix_socketio::error::NamespaceError;
 use actix_socketio::protocol::is_reserved_event;
-use actix_socketio::{Args, Refusal, Socket, SocketIo};
+use actix_socketio::{Event, Handler, Refusal, Socket, SocketIo};
 
 pub(in crate::node) use self::answer::{Answer, Problem};
 pub(in crate::node) use self::gate::Gate;
@@ -24,6 +24,7 @@ pub(in crate::node) use self::options::{NamespaceOptions, Namespaces, PresenceOp
 pub(in crate::node) use self::place::{Place, register};
 use self::rooms::Rooms;
 pub(in crate::node) use self::wildcard::Wildcard;
+use super::auth::Auth;
 use super::config::Findings;
 use super::presence::Presence;
 use super::webhooks::Webhooks;
@@ -38,12 +39,6 @@ pub(in crate::node) fn declare(
 ) -> Result<(), NamespaceError> {
     for (name, options) in namespaces {
         let place = Place::of(io, name)?;
-        let sent_to = gate.clone();
-        let is_permitted = move |socket: Socket, event: String, _: Args| {
-            let is_permitted = sent_to.may_send(&socket, &event);
-            std::future::ready(if is_permitted { Ok(()) } else { Err(Refusal::new("not permitted")) })
-        };
-        register!(place, filter(is_permitted));
         let presence = options.presence.enabled.then(|| {
             let presence = Presence::new(io, options.presence.clone(), gate.clone());
             presence.register(&place);
@@ -63,6 +58,21 @@ pub(in crate::node) fn declare(
         webhooks.register(&Place::of(io, "/")?);
     }
     Ok(())
+}
+
+/// Asked for every event of a client, in every namespace but the one that is not for clients.
+pub(in crate::node) fn guard(
+    gate: Arc<dyn Gate>,
+    auth: Option<Arc<Auth>>,
+    other: Option<&str>,
+) -> impl Handler<(Socket, Event), Output = Result<(), Refusal>> {
+    let other = other.map(str::to_owned);
+    move |socket: Socket, Event(event): Event| {
+        let is_permitted = auth.as_ref().is_some_and(|auth| auth.is_own_event(&event))
+            || gate.may_send(&socket, &event)
+            || other.as_deref() == Some(socket.namespace().name());
+        std::future::ready(if is_permitted { Ok(()) } else { Err(Refusal::new("not permitted")) })
+    }
 }
 
 /// Events that clients must not be able to forge.

@@ -11,7 +11,7 @@ mod rule;
 
 pub(in crate::node) use self::claims::Claims;
 pub(in crate::node) use self::live::LivePermissions;
-pub(in crate::node) use self::pattern::PatternError;
+pub(in crate::node) use self::pattern::{Pattern, PatternError};
 pub(in crate::node) use self::rule::{PermissionOptions, Rule};
 
 /// All rules.

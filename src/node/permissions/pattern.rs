@@ -72,6 +72,30 @@ impl Pattern {
         self.run(name, |_, ends| anything(ends))
     }
 
+    /// Whether it has a star.
+    pub(in crate::node) fn has_star(&self) -> bool {
+        self.0.contains(&Part::Anything)
+    }
+
+    /// The names that it stands for with these claims, at most so many: of a claim with several values, one for each. Stars are none.
+    pub(in crate::node) fn names(&self, claims: &Claims, most: usize) -> Vec<String> {
+        let mut names = vec![String::new()];
+        for part in &self.0 {
+            match part {
+                Part::Text(text) => names.iter_mut().for_each(|name| name.push_str(text)),
+                Part::Anything => return Vec::new(),
+                Part::Claim(claim) => {
+                    let values = claims.texts(claim);
+                    let longer = names
+                        .iter()
+                        .flat_map(|name| values.iter().map(move |value| format!("{name}{value}")));
+                    names = longer.filter(|name| name.len() <= MAX_NAME).take(most).collect();
+                }
+            }
+        }
+        names
+    }
+
     /// Which positions of the name can be reached part by part, so that no pattern takes longer than its length times the name's.
     fn run(&self, name: &str, claim: impl Fn(&str, Vec<bool>) -> Vec<bool>) -> bool {
         if name.len() > MAX_NAME {
@@ -122,6 +146,17 @@ mod tests {
     fn claims(values: Value) -> Claims {
         let Value::Object(values) = values else { unreachable!() };
         Claims::new(values, Vec::new())
+    }
+
+    #[test]
+    fn claims_make_names() {
+        let user = claims(json!({"sub": "a*", "teams": ["x", "y"]}));
+        let names = |pattern: &str| Pattern::parse(pattern).expect("a pattern").names(&user, 3);
+        assert_eq!(names("user-{sub}"), ["user-a*"]);
+        assert_eq!(names("team-{teams}"), ["team-x", "team-y"]);
+        assert_eq!(names("{teams}{teams}"), ["xx", "xy", "yx"]);
+        assert!(names("{none}").is_empty() && names("*").is_empty());
+        assert!(Pattern::parse("a*").expect("a pattern").has_star());
     }
 
     fn matches(pattern: &str, name: &str, values: Value) -> bool {
