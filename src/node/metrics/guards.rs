@@ -11,16 +11,15 @@ use crate::node::limits::Limits;
 /// None: nobody is asked for a token.
 impl Source for Option<Arc<Auth>> {
     fn tell(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
-        let outcomes = self.as_deref().map(|auth| {
-            let AuthCounters { accepted, refused, refreshed, revoked, .. } = auth.counters();
-            [("accepted", accepted), ("refused", refused), ("refreshed", refreshed), ("revoked", revoked)]
-                .map(|(outcome, counter)| ([outcome], load(counter)))
-        });
-        let help = "What authentication said";
-        sheet.counter("socketio_authentications", help, ["outcome"], outcomes.into_iter().flatten())?;
-        let expired = self.as_deref().map(|auth| ([], load(&auth.counters().expired)));
+        let none = AuthCounters::default();
+        let AuthCounters { accepted, refused, refreshed, revoked, expired } =
+            self.as_deref().map_or(&none, Auth::counters);
+        let outcomes =
+            [("accepted", accepted), ("refused", refused), ("refreshed", refreshed), ("revoked", revoked)];
+        let samples = outcomes.map(|(outcome, counter)| ([outcome], load(counter)));
+        sheet.counter("socketio_authentications", "What authentication said", ["outcome"], samples)?;
         let help = "Connections that were closed because their token had expired";
-        sheet.counter("socketio_expired_tokens", help, [], expired)
+        sheet.counter("socketio_expired_tokens", help, [], [([], load(expired))])
     }
 }
 

@@ -55,7 +55,7 @@ impl<'a> Sheet<'a> {
         buckets: impl IntoIterator<Item = (Option<f64>, u64)>,
     ) -> fmt::Result {
         let buckets: Vec<_> =
-            buckets.into_iter().map(|(bound, count)| (bound.unwrap_or(f64::MAX), count)).collect();
+            buckets.into_iter().map(|(bound, count)| (bound.unwrap_or(f64::INFINITY), count)).collect();
         let count = buckets.iter().map(|(_, count)| count).sum();
         let mut family = self.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
         family.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
@@ -106,11 +106,11 @@ b{x="3",y=""} 0.0
 # TYPE c gauge
 # HELP d Long
 # TYPE d histogram
+d_bucket{le="0.1"} 2
+d_bucket{le="1"} 2
+d_bucket{le="+Inf"} 3
 d_sum 1.5
 d_count 3
-d_bucket{le="0.1"} 2
-d_bucket{le="1.0"} 2
-d_bucket{le="+Inf"} 3
 "#;
         assert_eq!(metrics.to_text(), expected);
     }
