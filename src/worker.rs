@@ -8,13 +8,14 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use socketio_cluster::bus::PublishError;
 use socketio_cluster::request::{PendingReply, RequestError};
 
 use crate::handler::{Call, Erased};
 use crate::protocol::Args;
+use crate::protocol::worker_answer::{self, WorkerAnswerError};
 use crate::uplink::HandOutError;
 
 /// How events are handed to workers.
@@ -117,18 +118,6 @@ struct Task<'a> {
     attachments: Vec<String>,
 }
 
-/// What a worker answers.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Done {
-    #[serde(default)]
-    data: Option<Box<RawValue>>,
-    #[serde(default)]
-    attachments: Option<Vec<String>>,
-    #[serde(default)]
-    error: Option<String>,
-}
-
 fn hand_out(call: &Call, options: &WorkerOptions) -> Result<Option<PendingReply>, WorkerError> {
     let socket = call.socket();
     let namespace = socket.namespace_inner();
@@ -173,51 +162,13 @@ async fn answer(call: &Call, pending: PendingReply, timeout: Duration) -> Result
         _ => WorkerError::Unavailable,
     })?;
     let max_attachments = call.socket().namespace_inner().core().config.max_attachments;
-    read(&answer, max_attachments as usize).map_err(|error| match error {
-        ReadError::Refused(text) => WorkerError::Worker(text),
+    worker_answer::read(&answer, max_attachments as usize).map_err(|error| match error {
+        WorkerAnswerError::Refused(text) => WorkerError::Worker(text),
         error => {
             tracing::warn!(event = call.event(), %error, "a worker's answer is unusable");
             WorkerError::BadAnswer
         }
     })
-}
-
-/// Why an answer is not one with data.
-#[derive(Debug, thiserror::Error)]
-enum ReadError {
-    #[error("the worker refuses: {0}")]
-    Refused(String),
-    #[error("{0}")]
-    Json(#[from] serde_json::Error),
-    #[error("it is neither {{\"data\":[…]}} nor {{\"error\":\"…\"}}")]
-    Form,
-    #[error("more than {0} attachments")]
-    TooManyAttachments(usize),
-    #[error("attachment {0} is not base64")]
-    Attachment(usize),
-    #[error("\"data\": {0}")]
-    Data(#[from] crate::protocol::DecodeError),
-}
-
-fn read(answer: &[u8], max_attachments: usize) -> Result<Args, ReadError> {
-    // A list with the fields in order would do for serde.
-    if !answer.trim_ascii_start().starts_with(b"{") {
-        return Err(ReadError::Form);
-    }
-    let (data, attachments) = match serde_json::from_slice(answer)? {
-        Done { data: Some(data), attachments, error: None } => (data, attachments.unwrap_or_default()),
-        Done { data: None, attachments: None, error: Some(error) } => return Err(ReadError::Refused(error)),
-        _ => return Err(ReadError::Form),
-    };
-    if attachments.len() > max_attachments {
-        return Err(ReadError::TooManyAttachments(max_attachments));
-    }
-    let mut binaries = Vec::with_capacity(attachments.len());
-    for (index, attachment) in attachments.iter().enumerate() {
-        let bytes = STANDARD.decode(attachment).map_err(|_| ReadError::Attachment(index))?;
-        binaries.push(bytes.into());
-    }
-    Ok(Args::from_json(data.get(), binaries)?)
 }
 
 fn acknowledge(call: &Call, answer: Result<Args, WorkerError>) {
@@ -234,49 +185,5 @@ fn acknowledge(call: &Call, answer: Result<Args, WorkerError>) {
         && call.socket().is_connected()
     {
         tracing::warn!(sid = call.socket().id(), event = call.event(), %error, "event not acknowledged");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn answers_are_data_or_an_error() {
-        let ok = |json: &str| read(json.as_bytes(), 2).expect(json);
-        assert_eq!(ok(r#"{"data":[1,{"b":1,"a":12345678901234567890123}]}"#).len(), 2);
-        assert!(ok(r#" {"data":[]}"#).is_empty());
-        let binary = ok(r#"{"data":[{"_placeholder":true,"num":0}],"attachments":["AAEC"]}"#);
-        assert_eq!(binary.attachments(), [Bytes::from_static(&[0, 1, 2])]);
-        assert_eq!(ok(r#"{"data":[{"_placeholder":true,"num":0}]}"#).attachments().len(), 0, "plain data");
-        let refused = read(br#"{"error":"no"}"#, 2);
-        assert!(matches!(refused, Err(ReadError::Refused(text)) if text == "no"));
-    }
-
-    #[test]
-    fn anything_else_is_no_answer() {
-        let deep = format!(r#"{{"data":[{}{}]}}"#, "[".repeat(100_000), "]".repeat(100_000));
-        for json in [
-            "",
-            "null",
-            "[[1],null,null]",
-            "{}",
-            r#"{"data":{"a":1}}"#,
-            r#"{"data":null}"#,
-            r#"{"data":[1],"error":"x"}"#,
-            r#"{"data":[1],"more":1}"#,
-            r#"{"data":[1],"data":[1]}"#,
-            r#"{"data":[1],"attachments":["?"]}"#,
-            r#"{"data":[1],"attachments":["AA==","AA==","AA=="]}"#,
-            r#"{"data":[{"_placeholder":true,"num":1}],"attachments":["AA=="]}"#,
-            r#"{"error":{"code":1}}"#,
-            r#"{"attachments":[]}"#,
-            r#"{"data":[1]} x"#,
-            &deep,
-        ] {
-            let read = read(json.as_bytes(), 2);
-            assert!(!matches!(read, Ok(_) | Err(ReadError::Refused(_))), "{json}");
-        }
-        assert!(read(b"{\"data\":[\"\xff\"]}", 2).is_err());
     }
 }

@@ -21,6 +21,7 @@ mod msgpack;
 mod packet;
 mod to_args;
 mod transfer;
+pub mod worker_answer;
 
 pub use bytestring::ByteString;
 
