@@ -236,3 +236,28 @@ async fn churn_leaves_nothing_behind() {
         assert!(sockets.iter().all(|socket| !socket.is_connected() && socket.rooms().len() == 1));
     }
 }
+
+/// More than tokio lets a task do in a row: what was not the clients' fault looked like a full socket.
+#[actix_web::test]
+async fn volatile_events_reach_all_of_a_crowd() {
+    const ROUNDS: usize = 100;
+    let io = SocketIo::new();
+    let running = Running::workers(&io, 1);
+    let mut crowd = Vec::new();
+    for _ in 0..200 {
+        crowd.push(RawClient::connect(running.address).await);
+    }
+    let emitter = std::thread::spawn(move || {
+        block_on(async {
+            for round in 0..ROUNDS {
+                io.volatile().emit("told", &round).await.unwrap();
+            }
+        })
+    });
+    for client in &mut crowd {
+        for round in 0..ROUNDS {
+            assert_eq!(client.packet().await.unwrap(), format!(r#"2["told",{round}]"#));
+        }
+    }
+    emitter.join().unwrap();
+}
