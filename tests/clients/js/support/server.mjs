@@ -36,14 +36,15 @@ export async function freePort() {
  * Resolves to a running server with the given environment, once it printed a line that matches `ready`.
  * `command` may contain arguments, `{port}` in them is replaced.
  */
-export async function startServer(env = {}, { command = TESTBED, ready = /^listening on http:\/\/.*\n/m } = {}) {
-  const server = new Server(command, ready, env, await freePort());
+export async function startServer(env = {}, { command = TESTBED, ready = /^listening on http:\/\/.*\n/m, cwd } = {}) {
+  const server = new Server(command, ready, env, await freePort(), cwd);
   await server.start();
   return server;
 }
 
 class Server {
-  constructor(command, ready, env, port) {
+  constructor(command, ready, env, port, cwd) {
+    this.cwd = cwd;
     this.command = command.replaceAll("{port}", port);
     this.ready = ready;
     this.env = env;
@@ -56,6 +57,7 @@ class Server {
     const [command, ...args] = this.command.split(" ");
     this.stdout = "";
     const child = spawn(command, args, {
+      cwd: this.cwd,
       env: { ...process.env, ...this.env, PORT: String(this.port) },
       stdio: ["pipe", "pipe", "pipe"],
     });
