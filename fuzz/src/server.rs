@@ -17,6 +17,8 @@ use super::client::{Client, Opcode};
 
 /// Whatever the load: a healthy client is answered within this.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// A session on polling that the server closed is kept for half a minute, so that the next poll is told so.
+const ALL_GONE: Duration = Duration::from_secs(60);
 
 /// A running server.
 pub(super) struct Server {
@@ -54,7 +56,7 @@ impl Server {
         if CHECKS.fetch_add(1, Ordering::Relaxed).is_multiple_of(4096) {
             let begin = Instant::now();
             while SERVERS.iter().any(|server| server.io.connection_count() > 1) {
-                assert!(begin.elapsed() < PATIENCE, "connections of clients that are gone are kept");
+                assert!(begin.elapsed() < ALL_GONE, "connections of clients that are gone are kept");
                 std::thread::sleep(Duration::from_millis(50));
             }
         }
