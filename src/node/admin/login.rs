@@ -16,6 +16,7 @@ use super::attempts::Attempts;
 use super::options::AdminOptions;
 use super::sessions::Sessions;
 use crate::node::config::SecretError;
+use crate::node::limits::client_address;
 use crate::node::warning::Warning;
 
 /// Passwords that are compared at the same time: each takes a core for a while.
@@ -79,7 +80,7 @@ impl Login {
             return if self.sessions.is_valid(session, now.as_secs()) { Ok(()) } else { Err(refusal) };
         }
         let (Some(username), Some(password)) = (given.username, given.password) else { return Err(refusal) };
-        let address = socket.handshake().peer().map(|peer| peer.ip());
+        let address = client_address(&socket.handshake());
         let may_try = self.attempts.may_try(address, Instant::now());
         // When all are taken somebody is guessing: waiting for it would only make a queue.
         let permit = if may_try { self.comparing.clone().try_acquire_owned().ok() } else { None };
