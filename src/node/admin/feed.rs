@@ -102,11 +102,11 @@ impl Feed {
                     let _ = request.answer.send(answer);
                 }
                 _ = ticks.tick() => {
-                    admin.tell_stats(&mut meter, tap.as_deref()).await;
-                    let Some(tap) = &tap else { continue };
-                    for happening in tap.upgraded() {
+                    for happening in tap.iter().flat_map(|tap| tap.upgraded()) {
                         admin.tell(happening).await;
                     }
+                    admin.tell_stats(&mut meter).await;
+                    let Some(tap) = &tap else { continue };
                     calm = match calm {
                         _ if tap.was_stale() => Some(0),
                         Some(CALM) => {
@@ -130,9 +130,8 @@ impl Admin {
         emit_json(&everybody, event, args).await;
     }
 
-    async fn tell_stats(&self, meter: &mut Meter, tap: Option<&Tap>) {
-        let polling = tap.map_or(0, Tap::polling_count);
-        let stats = meter.read(&self.io, polling);
+    async fn tell_stats(&self, meter: &mut Meter) {
+        let stats = meter.read(&self.io);
         self.tell(Happening::new("server_stats", &(stats,), true)).await;
         if self.watch.is_here() {
             self.look().await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use actix_socketio::SocketIo;
+use actix_socketio::{SocketIo, Stats as Totals, TransportStats};
 use serde::Serialize;
 
 use super::options::AdminOptions;
@@ -19,7 +19,7 @@ pub(super) struct Stats {
     pid: u32,
     uptime: f64,
     clients_count: usize,
-    polling_clients_count: usize,
+    polling_clients_count: u64,
     aggregated_events: Vec<Aggregated>,
     namespaces: Vec<NamespaceSize>,
 }
@@ -49,6 +49,8 @@ pub(super) struct Meter {
     hostname: String,
     /// Every namespace that was told of: the UI would keep the last number of one that is not told of any more.
     namespaces: BTreeMap<String, usize>,
+    /// What was told last, in all.
+    totals: Totals,
 }
 
 impl Meter {
@@ -61,10 +63,12 @@ impl Meter {
             None if is_shared || name.is_empty() => format!("{name}#{}", io.node_id()),
             None => name.clone(),
         };
-        Self { server_id, hostname: name, namespaces: BTreeMap::new() }
+        Self { server_id, hostname: name, namespaces: BTreeMap::new(), totals: io.stats() }
     }
 
-    pub(super) fn read(&mut self, io: &SocketIo, polling: usize) -> Stats {
+    pub(super) fn read(&mut self, io: &SocketIo) -> Stats {
+        let totals = io.stats();
+        let before = std::mem::replace(&mut self.totals, totals.clone());
         self.namespaces.values_mut().for_each(|count| *count = 0);
         for namespace in io.namespaces() {
             if self.namespaces.len() < MAX_NAMESPACES || self.namespaces.contains_key(namespace.name()) {
@@ -81,11 +85,36 @@ impl Meter {
             pid: std::process::id(),
             uptime: uptime.as_secs_f64(),
             clients_count: io.connection_count(),
-            polling_clients_count: polling,
-            aggregated_events: Vec::new(),
+            polling_clients_count: totals.polling.connections,
+            aggregated_events: aggregated(&before, &totals),
             namespaces: sizes
                 .map(|(name, count)| NamespaceSize { name: name.clone(), sockets_count: *count })
                 .collect(),
         }
     }
+}
+
+/// What has happened since, in the words of the UI.
+fn aggregated(before: &Totals, now: &Totals) -> Vec<Aggregated> {
+    let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let timestamp = time.as_secs() * 1000;
+    let since = |total: fn(&TransportStats) -> u64| {
+        let of = |stats: &Totals| total(&stats.polling) + total(&stats.websocket);
+        of(now).saturating_sub(of(before))
+    };
+    let sums = [
+        ("rawConnection", since(|transport| transport.handshakes)),
+        ("packetsIn", since(|transport| transport.packets_received)),
+        ("packetsOut", since(|transport| transport.packets_sent)),
+        ("bytesIn", since(|transport| transport.bytes_received)),
+        ("bytesOut", since(|transport| transport.bytes_sent)),
+    ];
+    let sums = sums.into_iter().map(|(r#type, count)| Aggregated { timestamp, r#type, sub_type: None, count });
+    let closes = now.closes.iter().zip(&before.closes).map(|((reason, now), (_, before))| Aggregated {
+        timestamp,
+        r#type: "rawDisconnection",
+        sub_type: Some(reason.as_str()),
+        count: now.saturating_sub(*before),
+    });
+    sums.chain(closes).filter(|sum| sum.count > 0).collect()
 }

@@ -81,11 +81,6 @@ impl Tap {
         upgraded
     }
 
-    /// How many sockets were shown as polling.
-    pub(super) fn polling_count(&self) -> usize {
-        self.polling.lock().unwrap_or_else(PoisonError::into_inner).len()
-    }
-
     fn change(&self, event: &'static str, args: &impl Serialize) {
         if !self.changes.take() || self.happenings.try_send(Happening::new(event, args, false)).is_err() {
             self.is_stale.store(true, Ordering::Relaxed);
