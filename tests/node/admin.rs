@@ -129,7 +129,8 @@ async fn admins_see_and_move_sockets_of_all_nodes() {
 
     // What happened since the numbers before: at least what this admin was sent.
     let is_sum = |sum: &Value| sum["type"] == "bytesOut" && sum["count"].as_u64() > Some(100);
-    let sums = |event: &Value| event[1]["aggregatedEvents"].as_array().is_some_and(|sums| sums.iter().any(is_sum));
+    let sums =
+        |event: &Value| event[1]["aggregatedEvents"].as_array().is_some_and(|sums| sums.iter().any(is_sum));
     admin.sees(|event| event[0] == "server_stats" && event[1]["serverId"] == "one" && sums(event)).await;
 
     // A session of one node is good for the other.

@@ -109,7 +109,8 @@ fn aggregated(before: &Totals, now: &Totals) -> Vec<Aggregated> {
         ("bytesIn", since(|transport| transport.bytes_received)),
         ("bytesOut", since(|transport| transport.bytes_sent)),
     ];
-    let sums = sums.into_iter().map(|(r#type, count)| Aggregated { timestamp, r#type, sub_type: None, count });
+    let sums =
+        sums.into_iter().map(|(r#type, count)| Aggregated { timestamp, r#type, sub_type: None, count });
     let closes = now.closes.iter().zip(&before.closes).map(|((reason, now), (_, before))| Aggregated {
         timestamp,
         r#type: "rawDisconnection",
