@@ -15,7 +15,7 @@ use actix_socketio::{SocketIo, SocketIoBuilder, WorkerOptions};
 use actix_web::App;
 
 use super::admin::{self, AdminError};
-use super::api::{Api, ApiError};
+use super::api::{Api, ApiError, Known};
 use super::auth::{Auth, AuthError};
 use super::config::{Config, Loaded, SecretError};
 use super::demo::{self, Demo};
@@ -137,7 +137,8 @@ pub(super) async fn serve(
 
     let admin_files = admin::start(&io, &config.admin)?;
     let webhooks = Webhooks::start(&io, &config.webhooks)?;
-    namespaces::declare(&io, &config.namespaces, &gate, &webhooks, config.workers.timeout.into())?;
+    let presences =
+        namespaces::declare(&io, &config.namespaces, &gate, &webhooks, config.workers.timeout.into())?;
 
     // Before the port is open: whoever is let in finds everybody.
     if is_clustered && !io.cluster_ready(config.cluster.start_timeout.into()).await {
@@ -180,7 +181,8 @@ pub(super) async fn serve(
     metrics.add(webhooks.clone());
     metrics.add(auth.clone());
     metrics.add(limits);
-    let api = Api::start(&io, &stop, metrics, auth.as_ref(), &config.api, reload, admin_files.as_ref())?;
+    let known = Known { stop: stop.clone(), metrics, auth, presences };
+    let api = Api::start(&io, known, &config.api, reload, admin_files.as_ref())?;
     let url = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
     introduce(&io, &url, demo.is_some(), is_clustered, client_folder.as_deref(), api.as_ref());
     systemd::keep_alive();

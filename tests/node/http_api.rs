@@ -252,6 +252,7 @@ async fn what_is_described_is_there() {
         "drain",
         "rooms",
         "sockets",
+        "presence",
         "nodes",
     ];
     let all: HashSet<_> = all.iter().map(|name| format!("/api/v1/{name}")).collect();

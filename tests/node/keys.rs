@@ -89,6 +89,7 @@ async fn a_key_is_good_for_its_scopes_only() {
         ("read", "GET", "/api/v1/rooms", ""),
         ("read", "GET", "/api/v1/sockets", ""),
         ("read", "GET", "/api/v1/nodes", ""),
+        ("read", "GET", "/metrics", ""),
     ];
     for (needed, method, path, body) in requests {
         for scope in SCOPES {

@@ -13,6 +13,7 @@ mod manage;
 mod metrics;
 mod openapi;
 mod options;
+mod presence;
 mod problem;
 mod revoke;
 mod state;
@@ -20,7 +21,6 @@ mod target;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_socketio::SocketIo;
@@ -31,10 +31,8 @@ use self::keys::KeyError;
 pub(in crate::node) use self::options::ApiOptions;
 use self::problem::Problem;
 use self::state::ApiState;
+pub(in crate::node) use self::state::Known;
 use super::admin::Files;
-use super::auth::Auth;
-use super::drain::Stop;
-use super::metrics::Metrics;
 use super::reload::Reload;
 
 /// Why the internal listener is not there.
@@ -56,18 +54,15 @@ impl Api {
     /// Serves from now on, if the options name a port.
     pub(in crate::node) fn start(
         io: &SocketIo,
-        stop: &Stop,
-        metrics: Metrics,
-        auth: Option<&Arc<Auth>>,
+        known: Known,
         options: &ApiOptions,
         reload: &Reload,
         admin: Option<&Files>,
     ) -> Result<Option<Self>, ApiError> {
         let Some(address) = options.address() else { return Ok(None) };
         let max_connections = options.max_connections;
-        let auth = auth.cloned();
-        let state = ApiState::new(io.clone(), stop.clone(), metrics, auth, options.clone(), reload)?;
-        let (state, admin) = (web::Data::new(state), admin.cloned());
+        let state = web::Data::new(ApiState::new(io.clone(), known, options.clone(), reload)?);
+        let admin = admin.cloned();
         let server = HttpServer::new(move || {
             let pages = |config: &mut web::ServiceConfig| {
                 if let Some(files) = &admin {
@@ -124,6 +119,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(get("/metrics", metrics::metrics))
         .service(get("/api/v1/rooms", list::rooms))
         .service(get("/api/v1/sockets", list::sockets))
+        .service(get("/api/v1/presence", presence::presence))
         .service(get("/api/v1/nodes", list::nodes))
         .service(get("/api/v1/openapi.json", openapi::openapi));
 }

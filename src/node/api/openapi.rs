@@ -5,7 +5,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{IntoResponses, Modify, OpenApi};
 
 use super::problem::Problem;
-use super::{batch, emit, health, list, manage, revoke};
+use super::{batch, emit, health, list, manage, presence, revoke};
 
 /// What any operation may answer.
 #[derive(IntoResponses)]
@@ -59,6 +59,7 @@ impl Modify for Keys {
         health::drain,
         list::rooms,
         list::sockets,
+        presence::presence,
         list::nodes,
     ),
     tags(

@@ -13,14 +13,23 @@ use super::problem::Problem;
 use crate::node::auth::Auth;
 use crate::node::drain::Stop;
 use crate::node::metrics::Metrics;
+use crate::node::presence::Presences;
 use crate::node::reload::Reload;
+
+/// The parts of the node that it speaks for.
+pub(in crate::node) struct Known {
+    /// Where the node is told to end.
+    pub(in crate::node) stop: Stop,
+    pub(in crate::node) metrics: Metrics,
+    /// Who asks clients who they are, if anybody does.
+    pub(in crate::node) auth: Option<Arc<Auth>>,
+    pub(in crate::node) presences: Presences,
+}
 
 /// See the module's documentation.
 pub(super) struct ApiState {
     io: SocketIo,
-    stop: Stop,
-    metrics: Metrics,
-    auth: Option<Arc<Auth>>,
+    known: Known,
     keys: Arc<ArcSwap<Keys>>,
     options: ApiOptions,
     limits: ExternalLimits,
@@ -29,9 +38,7 @@ pub(super) struct ApiState {
 impl ApiState {
     pub(super) fn new(
         io: SocketIo,
-        stop: Stop,
-        metrics: Metrics,
-        auth: Option<Arc<Auth>>,
+        known: Known,
         options: ApiOptions,
         reload: &Reload,
     ) -> Result<Self, KeyError> {
@@ -47,7 +54,7 @@ impl ApiState {
             let current = current.clone();
             Ok(Box::new(move || current.store(Arc::new(keys))))
         });
-        Ok(Self { io, stop, metrics, auth, keys, options, limits })
+        Ok(Self { io, known, keys, options, limits })
     }
 
     pub(super) fn io(&self) -> &SocketIo {
@@ -56,16 +63,20 @@ impl ApiState {
 
     /// Where the node is told to end.
     pub(super) fn stop(&self) -> &Stop {
-        &self.stop
+        &self.known.stop
     }
 
     pub(super) fn metrics(&self) -> &Metrics {
-        &self.metrics
+        &self.known.metrics
     }
 
     /// Who asks clients who they are, if anybody does.
     pub(super) fn auth(&self) -> Option<&Auth> {
-        self.auth.as_deref()
+        self.known.auth.as_deref()
+    }
+
+    pub(super) fn presences(&self) -> &Presences {
+        &self.known.presences
     }
 
     /// The keys of this moment.

@@ -26,17 +26,18 @@ use self::rooms::Rooms;
 pub(in crate::node) use self::wildcard::Wildcard;
 use super::auth::Auth;
 use super::config::Findings;
-use super::presence::Presence;
+use super::presence::{Presence, Presences};
 use super::webhooks::Webhooks;
 
-/// Registers what is configured.
+/// Registers what is configured. Returns who knows who is where.
 pub(in crate::node) fn declare(
     io: &SocketIo,
     namespaces: &Namespaces,
     gate: &Arc<dyn Gate>,
     webhooks: &Webhooks,
     worker_timeout: Duration,
-) -> Result<(), NamespaceError> {
+) -> Result<Presences, NamespaceError> {
+    let mut presences = Presences::default();
     for (name, options) in namespaces {
         let place = Place::of(io, name)?;
         let presence = options.presence.enabled.then(|| {
@@ -44,6 +45,7 @@ pub(in crate::node) fn declare(
             presence.register(&place);
             presence
         });
+        presences.add(name, presence.clone());
         if options.rooms.enabled {
             let own_events = own_events(options);
             let user = options.presence.user.clone();
@@ -57,7 +59,7 @@ pub(in crate::node) fn declare(
         // It is always there.
         webhooks.register(&Place::of(io, "/")?);
     }
-    Ok(())
+    Ok(presences)
 }
 
 /// Asked for every event of a client, in every namespace but the one that is not for clients.

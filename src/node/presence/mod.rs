@@ -6,6 +6,7 @@
 //! lost on the way is noticed by its version, which every node repeats each [`HEARTBEAT`]. Whoever asks for a room without members
 //! here causes the other nodes to be asked.
 
+mod all;
 mod directory;
 mod exchange;
 
@@ -17,6 +18,7 @@ use actix_socketio::{Membership, Namespace, Reply, Socket, SocketIo, TryData};
 use serde::Serialize;
 use tokio::sync::{Notify, Semaphore};
 
+pub(in crate::node) use self::all::Presences;
 use self::directory::{Directory, Key};
 pub(in crate::node) use self::directory::{Member, View};
 use super::namespaces::{Answer, Gate, Place, PresenceOptions, Problem, register, user};
@@ -48,12 +50,12 @@ pub(in crate::node) struct Presence {
 /// What clients are answered.
 #[derive(Serialize)]
 pub(in crate::node) struct Roll {
-    room: String,
+    pub(in crate::node) room: String,
     #[serde(flatten)]
-    view: View,
+    pub(in crate::node) view: View,
     /// Nodes that did not answer: users of theirs may be missing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    missing_nodes: Vec<String>,
+    pub(in crate::node) missing_nodes: Vec<String>,
 }
 
 /// What members are told.
@@ -151,7 +153,8 @@ impl Presence {
             return Ok(Roll { room: key.1, view, missing_nodes: Vec::new() });
         }
         let _permit = self.asking.try_acquire().map_err(|_| Problem::Busy)?;
-        let namespace = self.io.namespace(namespace).ok_or(Problem::Unavailable)?;
+        // Perhaps nobody is in it on this node.
+        let namespace = self.io.reach(namespace);
         let (mut listings, missing_nodes) =
             exchange::ask(&namespace, &key.1).await.ok_or(Problem::Unavailable)?;
         listings.push((String::new(), self.directory().listing(&key)));
