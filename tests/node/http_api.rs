@@ -258,3 +258,39 @@ async fn what_is_described_is_there() {
     let all: HashSet<_> = all.iter().map(|name| format!("/api/v1/{name}")).collect();
     assert_eq!(paths.keys().cloned().collect::<HashSet<_>>(), all);
 }
+
+#[tokio::test]
+async fn who_is_in_a_room_is_told_of_all_nodes() {
+    let nats = NatsServer::start(&[]);
+    let config = |name: &str| {
+        let rules = "[[permissions]]\njoin = [\"*\"]\n[namespaces.\"/plain\"]\n";
+        let namespace = "[namespaces.\"/\"]\nrooms.enabled = true\npresence.enabled = true\n";
+        format!("[nats]\nservers = [{:?}]\n[cluster]\nname = {name:?}\n{namespace}{rules}", nats.url())
+    };
+    let (one, two) = (Node::configured(&config("one")).await, Node::configured(&config("two")).await);
+    let begin = std::time::Instant::now();
+    while one.get("/api/v1/nodes").await["nodes"].as_array().unwrap().len() < 2 {
+        assert!(begin.elapsed() < crate::LONG, "the nodes do not find each other");
+    }
+    let (mut a, mut b) = (one.client().await, two.client().await);
+    for client in [&mut a, &mut b] {
+        assert!(client.call(&json!(["join", "room"])).await["ok"].is_object());
+    }
+    for node in [&one, &two] {
+        let begin = std::time::Instant::now();
+        loop {
+            let roll = node.get("/api/v1/presence?room=room").await;
+            if roll["count"] == 2 {
+                let users: HashSet<_> = roll["users"].as_array().unwrap().iter().map(|user| &user["user"]).collect();
+                assert_eq!(users, HashSet::from([&json!(a.id), &json!(b.id)]));
+                assert_eq!(roll["truncated"], false);
+                break;
+            }
+            assert!(begin.elapsed() < crate::LONG, "{roll}");
+        }
+    }
+    assert_eq!(one.get("/api/v1/presence?room=nowhere").await["count"], 0);
+    for (query, status) in [("namespace=/plain&room=r", 409), ("namespace=/none&room=r", 409), ("", 400)] {
+        assert_eq!(one.request("GET", &format!("/api/v1/presence?{query}"), &[], "").await.status, status, "{query}");
+    }
+}

@@ -11,7 +11,7 @@ use actix_web::web;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt as _;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
@@ -80,12 +80,19 @@ pub(super) struct EmitWithAck {
     #[schema(max_items = 10, value_type = Vec<String>, format = "byte")]
     attachments: Vec<String>,
     /// How long to wait for answers, in milliseconds.
-    #[serde(default = "default_timeout")]
+    #[serde(default = "default_timeout", deserialize_with = "whole")]
     #[schema(minimum = 1, maximum = 60_000, default = 10_000)]
     timeout: u64,
 }
 
 const MAX_TIMEOUT: u64 = 60_000;
+
+/// A whole number, however it is written: to JSON Schema 5.0 is one.
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = f64::deserialize(deserializer)?;
+    let is_whole = number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number);
+    if is_whole { Ok(number as u64) } else { Err(serde::de::Error::custom("not a whole number that makes sense")) }
+}
 
 fn default_timeout() -> u64 {
     10_000

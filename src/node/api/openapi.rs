@@ -1,7 +1,9 @@
 //! The description of the HTTP API that it serves itself.
 
 use actix_web::HttpResponse;
+use utoipa::openapi::schema::AdditionalProperties;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{RefOr, Schema};
 use utoipa::{IntoResponses, Modify, OpenApi};
 
 use super::problem::Problem;
@@ -41,6 +43,14 @@ impl Modify for Keys {
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
         let components = openapi.components.get_or_insert_default();
         components.add_security_scheme("key", SecurityScheme::Http(bearer));
+        // An operation of a batch is one thing, and nothing beside it.
+        let operation = components.schemas.get_mut("Operation");
+        let Some(RefOr::T(Schema::OneOf(operation))) = operation else { return };
+        for one in &mut operation.items {
+            if let RefOr::T(Schema::Object(one)) = one {
+                one.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+            }
+        }
     }
 }
 
