@@ -1,7 +1,9 @@
 //! The server that outside clients, suites and load generators are pointed at. Its behaviour is fixed: see the
 //! table in `tests/README.md`. Configured by environment only.
 
-use std::collections::HashMap;
+mod meter;
+
+use std::collections::{HashMap, VecDeque};
 use std::error::Error;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,9 +22,17 @@ use serde::Deserialize;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// Why sockets that are gone went.
+/// Why sockets that are gone went: the last ones.
 #[derive(Clone, Default)]
-struct Reasons(Arc<Mutex<HashMap<String, DisconnectReason>>>);
+struct Reasons(Arc<Mutex<LastReasons>>);
+
+#[derive(Default)]
+struct LastReasons {
+    of: HashMap<String, DisconnectReason>,
+    order: VecDeque<String>,
+}
+
+const MAX_REASONS: usize = 10_000;
 
 /// An argument that must be there.
 fn argument(args: &Args, index: usize) -> Outcome<Args> {
@@ -124,7 +134,18 @@ async fn disconnect_me(socket: Socket, Data(close): Data<Option<bool>>) {
 impl Reasons {
     fn of(&self, id: &str) -> Option<String> {
         let reasons = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        reasons.get(id).map(ToString::to_string)
+        reasons.of.get(id).map(ToString::to_string)
+    }
+
+    fn note(&self, id: &str, reason: DisconnectReason) {
+        let mut reasons = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if reasons.order.len() == MAX_REASONS
+            && let Some(oldest) = reasons.order.pop_front()
+        {
+            reasons.of.remove(&oldest);
+        }
+        reasons.of.insert(id.to_owned(), reason);
+        reasons.order.push_back(id.to_owned());
     }
 }
 
@@ -192,7 +213,7 @@ async fn panics() {
 }
 
 async fn disconnected(socket: Socket, reason: DisconnectReason, reasons: State<Reasons>) {
-    reasons.0.lock().unwrap_or_else(PoisonError::into_inner).insert(socket.id().to_owned(), reason);
+    reasons.note(socket.id(), reason);
 }
 
 /// The handlers that all namespaces have, static and dynamic ones alike.
@@ -329,8 +350,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let (port, workers) = (variable("PORT", 3000u16), variable("WORKERS", 1));
     let mounted = io.clone();
+    let meter = std::env::var_os("LAB").map(|_| Arc::new(meter::Meter::default()));
     let app = move || {
-        App::new().configure(|config| mounted.configure(config)).configure(|config| engine.configure(config))
+        App::new()
+            .configure(|config| mounted.configure(config))
+            .configure(|config| engine.configure(config))
+            .configure(|config| {
+                if let Some(meter) = &meter {
+                    meter.configure(&mounted, config);
+                }
+            })
     };
     let address = ("127.0.0.1", port);
     match &*variable("TRANSPORT", "native".to_owned()) {

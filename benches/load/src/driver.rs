@@ -39,11 +39,26 @@ impl<A: Application> Driver<A> {
         (&mut self.sessions.application, &mut self.reactor.out)
     }
 
-    /// Starts one client.
-    pub(crate) fn connect(&mut self) -> io::Result<()> {
+    /// Starts one client, and returns its slot.
+    pub(crate) fn connect(&mut self) -> io::Result<usize> {
         let target = self.targets[self.connects % self.targets.len()];
         self.connects += 1;
-        self.reactor.connect(target).map(drop)
+        self.reactor.connect(target)
+    }
+
+    /// Ends all connections, without a word.
+    pub(crate) fn drop_all(&mut self) {
+        self.reactor.drop_all(&mut self.sessions);
+    }
+
+    /// Ends one connection, without a word.
+    pub(crate) fn hang_up(&mut self, id: usize) {
+        self.reactor.end(&mut self.sessions, id);
+    }
+
+    /// The one client that does not read what comes.
+    pub(crate) fn set_deaf(&mut self, id: Option<usize>) -> io::Result<()> {
+        self.reactor.set_deaf(id)
     }
 
     /// Connects until `count` clients are ready, some at once.

@@ -12,6 +12,7 @@
 mod body;
 mod driver;
 mod http;
+mod lab;
 mod latency;
 mod meter;
 mod modes;

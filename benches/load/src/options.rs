@@ -13,6 +13,9 @@ usage: load MODE --target ADDRESS... [--pid PID...] [options]
   join       --clients in one room leave and join again: --in-flight at once
   polling    echo over long polling: --clients, one in flight each
   nats       publish to subscriber through the broker at the target: --rate a second
+  stalled    broadcasts of 20 kB to --clients at --rate; in every second of --runs stretches one of them does not read
+  storms     --clients echo, join, leave, come and go, and all of them at once now and then, for --seconds
+  reconnect  --clients go at once and come back at once
   start      runs the command after -- and waits until the target answers: --runs times
 options
   --target A:P     the server, or one of its nodes (repeated)
@@ -21,7 +24,7 @@ options
   --check          fail when something was missing, doubled, wrong or out of order";
 
 /// One run, as ordered.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) mode: String,
     pub(crate) targets: Vec<SocketAddr>,

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 /// Connections come from so many addresses (127.0.0.1 and on): one has 28,000 ports, some of them waiting after a close.
 const SOURCES: usize = 64;
 const READ: usize = 256 * 1024;
+/// What the kernel may take for a client that does not read: otherwise megabytes, before the server notices.
+const DEAF_BUFFER: usize = 16 * 1024;
 
 /// What happens to connections. A connection is named by its slot, which is used again after its end.
 pub(crate) trait Handler {
@@ -62,6 +64,8 @@ pub(crate) struct Reactor {
     opened: usize,
     scratch: Vec<u8>,
     pub(crate) out: Outgoing,
+    /// Does not read.
+    deaf: Option<usize>,
 }
 
 impl Reactor {
@@ -74,6 +78,7 @@ impl Reactor {
             opened: 0,
             scratch: vec![0; READ],
             out: Outgoing::default(),
+            deaf: None,
         })
     }
 
@@ -101,6 +106,22 @@ impl Reactor {
         Ok(id)
     }
 
+    /// Lets one connection read no more, nor the kernel much for it.
+    pub(crate) fn set_deaf(&mut self, id: Option<usize>) -> io::Result<()> {
+        self.deaf = id;
+        match id.and_then(|id| self.connections[id].as_ref()) {
+            Some(connection) => SockRef::from(&connection.stream).set_recv_buffer_size(DEAF_BUFFER),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends all connections.
+    pub(crate) fn drop_all(&mut self, handler: &mut impl Handler) {
+        for id in 0..self.connections.len() {
+            self.end(handler, id);
+        }
+    }
+
     /// Writes what is queued, waits for events, handles them, and writes what they queued.
     pub(crate) fn turn(&mut self, handler: &mut impl Handler, timeout: Duration) -> io::Result<()> {
         self.flush(handler);
@@ -125,6 +146,12 @@ impl Reactor {
                     connection.open = true;
                     handler.opened(&mut self.out, id);
                 }
+            }
+            if self.deaf == Some(id) {
+                if event.is_error() || event.is_read_closed() {
+                    self.end(handler, id);
+                }
+                continue;
             }
             if event.is_readable() || event.is_read_closed() || event.is_error() {
                 self.read(handler, id, event.is_read_closed() || event.is_error())?;
@@ -200,7 +227,7 @@ impl Reactor {
         }
     }
 
-    fn end(&mut self, handler: &mut impl Handler, id: usize) {
+    pub(crate) fn end(&mut self, handler: &mut impl Handler, id: usize) {
         let Some(mut connection) = self.connections[id].take() else { return };
         // the descriptor is closed right after: whether it was still registered does not matter
         let _ = self.poll.registry().deregister(&mut connection.stream);

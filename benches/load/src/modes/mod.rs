@@ -7,8 +7,11 @@ mod idle;
 mod join;
 mod nats;
 mod polling;
+mod reconnect;
 mod room;
+mod stalled;
 mod start;
+mod storms;
 
 use std::io;
 
@@ -25,6 +28,9 @@ pub(crate) fn run(options: &Options) -> io::Result<Report> {
         "join" => join::run(options),
         "nats" => nats::run(options),
         "polling" => polling::run(options),
+        "reconnect" => reconnect::run(options),
+        "stalled" => stalled::run(options),
+        "storms" => storms::run(options),
         "start" => start::run(options),
         _ => Err(io::Error::other("there is no such mode")),
     }
