@@ -11,8 +11,8 @@ from . import servers
 # what the load generator is told, in full and in short
 TESTS = {
     "stalled": (
-        ["--clients", "10000", "--rate", "2", "--warm-up", "20", "--seconds", "60", "--runs", "3"],
-        ["--clients", "20", "--rate", "200", "--warm-up", "0.1", "--seconds", "1.5", "--runs", "1"],
+        ["--clients", "10000", "--rate", "2", "--warm-up", "20", "--seconds", "200", "--runs", "2"],
+        ["--clients", "20", "--rate", "500", "--warm-up", "0.1", "--seconds", "2", "--runs", "1"],
     ),
     "storms": (["--clients", "2000", "--seconds", "1800"], ["--clients", "100", "--seconds", "2"]),
     "reconnect": (
@@ -22,8 +22,8 @@ TESTS = {
 }
 # MiB: what may wait for one client (outbox_bytes, 1 MiB), and what the allocator and the noise of 10,000 clients make of it
 CAP = 4
-# seconds: how long a message may wait for one that does not read, and two broadcasts
-CLOSED_WITHIN = 32
+# seconds: until 40 kB a second have filled what the kernel takes for one connection (megabytes), and its outbox
+CLOSED_WITHIN = 190
 
 
 def limits(name):

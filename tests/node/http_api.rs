@@ -281,7 +281,8 @@ async fn who_is_in_a_room_is_told_of_all_nodes() {
         loop {
             let roll = node.get("/api/v1/presence?room=room").await;
             if roll["count"] == 2 {
-                let users: HashSet<_> = roll["users"].as_array().unwrap().iter().map(|user| &user["user"]).collect();
+                let users: HashSet<_> =
+                    roll["users"].as_array().unwrap().iter().map(|user| &user["user"]).collect();
                 assert_eq!(users, HashSet::from([&json!(a.id), &json!(b.id)]));
                 assert_eq!(roll["truncated"], false);
                 break;
@@ -291,6 +292,10 @@ async fn who_is_in_a_room_is_told_of_all_nodes() {
     }
     assert_eq!(one.get("/api/v1/presence?room=nowhere").await["count"], 0);
     for (query, status) in [("namespace=/plain&room=r", 409), ("namespace=/none&room=r", 409), ("", 400)] {
-        assert_eq!(one.request("GET", &format!("/api/v1/presence?{query}"), &[], "").await.status, status, "{query}");
+        assert_eq!(
+            one.request("GET", &format!("/api/v1/presence?{query}"), &[], "").await.status,
+            status,
+            "{query}"
+        );
     }
 }

@@ -20,15 +20,15 @@ use super::keys::Caller;
 use super::options::Scope;
 use super::problem::Problem;
 use super::state::ApiState;
-use super::target::{default_namespace, target};
+use super::target::{default_namespace, namespace, target};
 
 /// An event for sockets.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Emit {
     /// With its slash.
-    #[serde(default = "default_namespace")]
-    #[schema(pattern = "^/", default = "/")]
+    #[serde(default = "default_namespace", deserialize_with = "namespace")]
+    #[schema(pattern = "^/[^,]*$", default = "/")]
     namespace: String,
     /// For the members of any of these; none means all sockets of the namespace. A socket id is a room.
     #[serde(default)]
@@ -58,8 +58,8 @@ pub(super) struct Emit {
 #[serde(deny_unknown_fields)]
 pub(super) struct EmitWithAck {
     /// With its slash.
-    #[serde(default = "default_namespace")]
-    #[schema(pattern = "^/", default = "/")]
+    #[serde(default = "default_namespace", deserialize_with = "namespace")]
+    #[schema(pattern = "^/[^,]*$", default = "/")]
     namespace: String,
     /// For the members of any of these; none means all sockets of the namespace. A socket id is a room.
     #[serde(default)]
@@ -91,7 +91,11 @@ const MAX_TIMEOUT: u64 = 60_000;
 fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     let number = f64::deserialize(deserializer)?;
     let is_whole = number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number);
-    if is_whole { Ok(number as u64) } else { Err(serde::de::Error::custom("not a whole number that makes sense")) }
+    if is_whole {
+        Ok(number as u64)
+    } else {
+        Err(serde::de::Error::custom("not a whole number that makes sense"))
+    }
 }
 
 fn default_timeout() -> u64 {

@@ -15,7 +15,7 @@ use super::keys::Caller;
 use super::options::Scope;
 use super::problem::Problem;
 use super::state::ApiState;
-use super::target::{default_namespace, target};
+use super::target::{default_namespace, namespace, target};
 
 const MAX_PAGE: usize = 1000;
 
@@ -29,8 +29,8 @@ fn default_page() -> usize {
 #[serde(deny_unknown_fields)]
 pub(super) struct RoomsQuery {
     /// With its slash.
-    #[serde(default = "default_namespace")]
-    #[param(pattern = "^/", default = "/")]
+    #[serde(default = "default_namespace", deserialize_with = "namespace")]
+    #[param(pattern = "^/[^,]*$", default = "/")]
     namespace: String,
     /// Only rooms after this one, in the order of their names' bytes: `next` of the page before.
     after: Option<String>,
@@ -46,8 +46,8 @@ pub(super) struct RoomsQuery {
 #[serde(deny_unknown_fields)]
 pub(super) struct SocketsQuery {
     /// With its slash.
-    #[serde(default = "default_namespace")]
-    #[param(pattern = "^/", default = "/")]
+    #[serde(default = "default_namespace", deserialize_with = "namespace")]
+    #[param(pattern = "^/[^,]*$", default = "/")]
     namespace: String,
     /// Only members of this room. A socket id is a room.
     room: Option<String>,

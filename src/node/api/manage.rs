@@ -11,15 +11,15 @@ use super::keys::Caller;
 use super::options::Scope;
 use super::problem::Problem;
 use super::state::ApiState;
-use super::target::{default_namespace, target};
+use super::target::{default_namespace, namespace, target};
 
 /// Sockets that join rooms.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Join {
     /// With its slash.
-    #[serde(default = "default_namespace")]
-    #[schema(pattern = "^/", default = "/")]
+    #[serde(default = "default_namespace", deserialize_with = "namespace")]
+    #[schema(pattern = "^/[^,]*$", default = "/")]
     namespace: String,
     /// The members of any of these; none means all sockets of the namespace. A socket id is a room.
     #[serde(default)]
@@ -39,8 +39,8 @@ pub(super) struct Join {
 #[serde(deny_unknown_fields)]
 pub(super) struct Leave {
     /// With its slash.
-    #[serde(default = "default_namespace")]
-    #[schema(pattern = "^/", default = "/")]
+    #[serde(default = "default_namespace", deserialize_with = "namespace")]
+    #[schema(pattern = "^/[^,]*$", default = "/")]
     namespace: String,
     /// The members of any of these; none means all sockets of the namespace. A socket id is a room.
     #[serde(default)]
@@ -60,8 +60,8 @@ pub(super) struct Leave {
 #[serde(deny_unknown_fields)]
 pub(super) struct Disconnect {
     /// With its slash.
-    #[serde(default = "default_namespace")]
-    #[schema(pattern = "^/", default = "/")]
+    #[serde(default = "default_namespace", deserialize_with = "namespace")]
+    #[schema(pattern = "^/[^,]*$", default = "/")]
     namespace: String,
     /// The members of any of these; an empty list means all sockets of the namespace. A socket id is a room.
     #[schema(max_items = 1000)]
@@ -80,8 +80,8 @@ pub(super) struct Disconnect {
 #[serde(deny_unknown_fields)]
 pub(super) struct CloseRoom {
     /// With its slash.
-    #[serde(default = "default_namespace")]
-    #[schema(pattern = "^/", default = "/")]
+    #[serde(default = "default_namespace", deserialize_with = "namespace")]
+    #[schema(pattern = "^/[^,]*$", default = "/")]
     namespace: String,
     /// The room.
     room: String,

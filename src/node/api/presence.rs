@@ -12,7 +12,7 @@ use super::keys::Caller;
 use super::options::Scope;
 use super::problem::Problem;
 use super::state::ApiState;
-use super::target::{default_namespace, target};
+use super::target::{default_namespace, namespace, target};
 use crate::node::presence::{Member, Roll, View};
 
 /// Which room.
@@ -21,8 +21,8 @@ use crate::node::presence::{Member, Roll, View};
 #[serde(deny_unknown_fields)]
 pub(super) struct PresenceQuery {
     /// With its slash. Its presence has to be configured.
-    #[serde(default = "default_namespace")]
-    #[param(pattern = "^/", default = "/")]
+    #[serde(default = "default_namespace", deserialize_with = "namespace")]
+    #[param(pattern = "^/[^,]*$", default = "/")]
     namespace: String,
     /// The room.
     room: String,
