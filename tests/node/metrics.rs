@@ -206,3 +206,51 @@ async fn what_is_documented_is_served_and_the_other_way_round() {
     let response = node.request("GET", "/metrics", &[], "").await;
     assert_eq!(served(response.text()), documented());
 }
+
+/// What a panel asks Prometheus.
+fn questions(value: &serde_json::Value, into: &mut Vec<String>) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            for (key, value) in fields {
+                match value.as_str() {
+                    Some(text) if key == "expr" => into.push(text.to_owned()),
+                    _ => questions(value, into),
+                }
+            }
+        }
+        serde_json::Value::Array(values) => values.iter().for_each(|value| questions(value, into)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_dashboard_asks_for_what_is_there() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/grafana/dashboard.json");
+    let dashboard = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let (families, mut asked, mut all) = (documented(), BTreeSet::new(), Vec::new());
+    questions(&dashboard, &mut all);
+    assert!(all.len() > 30);
+    for question in &all {
+        let words = question.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let names: Vec<_> =
+            words.filter(|word| word.starts_with("socketio_") || word.starts_with("process_")).collect();
+        assert!(!names.is_empty(), "{question}");
+        let labels: BTreeSet<_> = names
+            .iter()
+            .map(|name| name.trim_end_matches("_bucket"))
+            .flat_map(|name| {
+                asked.insert(name.to_owned());
+                &families.get(name).unwrap_or_else(|| panic!("{name} of {question}")).1
+            })
+            .map(String::as_str)
+            .chain(["job", "instance", "le"])
+            .collect();
+        for by in question.split(" by (").skip(1) {
+            for label in by.split(')').next().unwrap().split(", ") {
+                assert!(labels.contains(label), "{label} of {question}");
+            }
+        }
+    }
+    let names: BTreeSet<_> = families.into_keys().collect();
+    assert_eq!(asked, names, "what no panel shows");
+}
