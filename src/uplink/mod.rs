@@ -8,6 +8,7 @@
 mod convert;
 mod doors;
 mod external;
+mod lag;
 mod load;
 mod members;
 mod membership;

@@ -20,6 +20,7 @@ use socketio_cluster::sequence::{Arrival, Incoming};
 use socketio_cluster::subject::Subject;
 
 use super::Uplink;
+use super::lag::Lag;
 use super::members::Heard;
 
 /// How often the time is looked at, at least.
@@ -102,8 +103,7 @@ struct Reader {
     incoming: Incoming,
     reassembly: Reassembly,
     next_heartbeat: Instant,
-    /// The order of the first heartbeat that has not come back, and when it was sent.
-    beat: Option<(u64, Instant)>,
+    lag: Lag,
     was_connected: bool,
     /// Looks in a row at which the connection was not what the events said.
     contradicted: u32,
@@ -125,7 +125,7 @@ impl Reader {
             incoming: Incoming::default(),
             reassembly: Reassembly::new(limits),
             next_heartbeat: Instant::now(),
-            beat: None,
+            lag: Lag::default(),
             was_connected: false,
             contradicted: 0,
             told: (0, 0, 0),
@@ -184,7 +184,7 @@ impl Reader {
         if let Some((from, _, order)) = codec::peek_order(&received.body)
             && from == self.uplink.node.id
         {
-            return self.came_back(order);
+            return self.lag.came_back(order, &self.uplink.counters.round_trip);
         }
         match codec::decode(&received.body) {
             Ok(Decoded::Whole(envelope)) => self.envelope(&received.subject, envelope),
@@ -202,18 +202,6 @@ impl Reader {
             },
             Err(error) => self.refuse(&received.subject, &error),
         }
-    }
-
-    /// How long it was on its way says how much the broker lags.
-    fn came_back(&mut self, order: u64) {
-        if let Some((_, since)) = self.beat.take_if(|(beat, _)| order >= *beat) {
-            self.took(since.elapsed());
-        }
-    }
-
-    fn took(&self, round_trip: Duration) {
-        let micros = u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX);
-        self.uplink.counters.round_trip.store(micros, Ordering::Relaxed);
     }
 
     fn refuse(&self, subject: &Subject, why: &dyn std::fmt::Display) {
@@ -396,16 +384,9 @@ impl Reader {
             if !uplink.has_said_goodbye.load(Ordering::SeqCst) {
                 let heartbeat = uplink.heartbeat(uplink.outbound.heartbeat());
                 let sent = uplink.outbound.send_in_order(uplink.subjects.control(), heartbeat);
-                if let (None, Ok(order)) = (self.beat, &sent) {
-                    self.beat = Some((*order, now));
-                }
+                self.lag.sent(sent.as_ref().ok().copied(), now, &uplink.counters.round_trip);
+                // A failure is counted there; the next heartbeat says it all again.
                 let _ = uplink.check_sent(sent.map(|_| ()));
-                if let Some((_, since)) = self.beat
-                    && since < now
-                {
-                    // One that is still away took at least so long.
-                    self.took(now - since);
-                }
             }
         }
         // Events of the bus can be lost: what it says all the time counts.
