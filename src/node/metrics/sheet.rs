@@ -26,11 +26,9 @@ impl<'a> Sheet<'a> {
         labels: [&str; N],
         samples: impl IntoIterator<Item = Sample<'l, N, V>>,
     ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
-        let encode = |encoder: &mut MetricEncoder<'_>, value| {
+        self.family((name, help, MetricType::Counter), labels, samples, |encoder, value| {
             encoder.encode_counter::<NoLabelSet, _, u64>(&value, None)
-        };
-        samples.into_iter().try_for_each(|sample| write(&mut family, labels, sample, encode))
+        })
     }
 
     /// A number that grows and shrinks.
@@ -41,9 +39,20 @@ impl<'a> Sheet<'a> {
         labels: [&str; N],
         samples: impl IntoIterator<Item = Sample<'l, N, V>>,
     ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        let encode = |encoder: &mut MetricEncoder<'_>, value| encoder.encode_gauge(&value);
-        samples.into_iter().try_for_each(|sample| write(&mut family, labels, sample, encode))
+        self.family((name, help, MetricType::Gauge), labels, samples, |encoder, value| {
+            encoder.encode_gauge(&value)
+        })
+    }
+
+    fn family<'l, const N: usize, V>(
+        &mut self,
+        (name, help, kind): (&str, &str, MetricType),
+        labels: [&str; N],
+        samples: impl IntoIterator<Item = Sample<'l, N, V>>,
+        encode: impl Fn(&mut MetricEncoder<'_>, V) -> fmt::Result,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, None, kind)?;
+        samples.into_iter().try_for_each(|sample| write(&mut family, labels, sample, &encode))
     }
 
     /// How often something took how long, in seconds: each bound, and how many were between it and the one before. No bound is infinity.
