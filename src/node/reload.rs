@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::config::{self, Config, Flag};
 
 /// What may change without a restart, as section and key; `*` is a list or a section as a whole.
-const LIVE: [(&str, &str); 19] = [
+const LIVE: [(&str, &str); 22] = [
     ("tls", "cert"),
     ("tls", "key"),
     ("tls", "client_ca"),
@@ -27,10 +27,13 @@ const LIVE: [(&str, &str); 19] = [
     ("auth", "public_key"),
     ("auth", "jwks_file"),
     ("auth", "jwks_url"),
+    ("auth", "jwks_refresh"),
+    ("auth", "jwks_pause"),
     ("auth", "issuers"),
     ("auth", "audiences"),
     ("auth", "leeway"),
     ("auth", "eternal"),
+    ("auth", "max_token"),
     ("api", "key"),
     ("api", "keys"),
     ("log", "filter"),

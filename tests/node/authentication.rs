@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use crate::LONG;
 use crate::client::Client;
 use crate::nats::{NatsServer, free_port, scratch};
 use crate::process::{Node, refused};
 use crate::support::{Http, Ws};
 use crate::tokens::{Issuer, RSA_PUBLIC, SECRET, forged, hmac_token, seconds, token, unsigned};
-use crate::{LONG, ms};
 
 /// A file with this text.
 fn file(text: &str) -> PathBuf {
@@ -207,13 +207,18 @@ async fn keys_of_a_set_are_for_their_own_algorithms_and_are_read_again() {
     let mut keys = other.set();
     keys["keys"][2]["kid"] = "next".into();
     std::fs::write(&set, keys.to_string()).unwrap();
-    tokio::time::sleep(ms(60)).await;
-    assert!(ask(&node, &other.token_of("ES256", "next", &claims)).await.0.starts_with("40"));
+    let begin = Instant::now();
+    while !ask(&node, &other.token_of("ES256", "next", &claims)).await.0.starts_with("40") {
+        assert!(begin.elapsed() < LONG, "the set is not read again");
+    }
     assert_eq!(code_of(&node, &issuer.token("ES256", &claims)).await, "token_invalid");
     // What cannot be read changes nothing.
     std::fs::write(&set, "{").unwrap();
-    tokio::time::sleep(ms(60)).await;
-    assert_eq!(code_of(&node, &other.token_of("ES256", "unknown", &claims)).await, "token_invalid");
+    let begin = Instant::now();
+    while !node.program().log().contains("the JWK set cannot be read") {
+        assert!(begin.elapsed() < LONG, "nobody tries");
+        assert_eq!(code_of(&node, &other.token_of("ES256", "unknown", &claims)).await, "token_invalid");
+    }
     assert!(ask(&node, &other.token_of("ES256", "next", &claims)).await.0.starts_with("40"));
 }
 
@@ -242,6 +247,10 @@ async fn a_token_ends_the_connection_with_it_unless_another_comes() {
     assert!(answer["ok"]["expires_in"].as_u64().unwrap() > 500, "{answer}");
     // A close and no DISCONNECT, which a client would take as final.
     assert!(goes.packet().await.is_err());
+    let metrics = node.request("GET", "/metrics", &[], "").await;
+    for count in ["expired_tokens_total 1", "authentications_total{outcome=\"refreshed\"} 1"] {
+        assert!(metrics.text().contains(&format!("socketio_{count}\n")), "{count}: {}", metrics.text());
+    }
     let rooms = node.get("/api/v1/rooms").await;
     let names: Vec<_> = rooms["rooms"].as_array().unwrap().iter().map(|room| room["room"].clone()).collect();
     assert_eq!(names, ["new"], "{rooms}");
@@ -287,6 +296,12 @@ async fn a_revocation_counts_on_every_node() {
         assert!(ask(node, &token(&claims("bob", "4", -5))).await.0.starts_with("40"));
     }
     other.ws.send("42[\"still here\"]").await;
+    let metrics = two.request("GET", "/metrics", &[], "").await;
+    assert!(
+        metrics.text().contains("socketio_authentications_total{outcome=\"revoked\"} 2\n"),
+        "{}",
+        metrics.text()
+    );
     for bad in
         [json!({}), json!({"subject": "a", "token": "b"}), json!({"subject": ""}), json!({"subject": null})]
     {
@@ -314,6 +329,26 @@ async fn keys_are_reloaded() {
         assert!(begin.elapsed() < LONG, "not reloaded: {}", node.program().log());
     }
     assert_eq!(code_of(&node, &token(&claims)).await, "token_invalid");
+}
+
+/// The node goes on taking cookies until it is restarted, whatever the file says by then.
+#[tokio::test]
+async fn a_node_that_takes_cookies_is_not_opened_to_every_page() {
+    let path = file("");
+    let write = |more: &str, origin: &str| {
+        std::fs::write(&path, format!("{}\n[cors]\norigins = [{origin:?}]\n", hs256(more))).unwrap();
+    };
+    write("cookie = \"session\"", "https://app.example");
+    let node = Node::start(&["--config", path.to_str().unwrap()]).await;
+    write("", "*");
+    node.program().signal("HUP");
+    node.program().logs("excludes the cookies that this node takes").await;
+    let cookie = format!("session={}", token(&json!({"sub": "a", "exp": seconds(600)})));
+    let target = "/socket.io/?EIO=4&transport=websocket";
+    for (origin, is_let_in) in [("https://evil.example", false), ("https://app.example", true)] {
+        let headers = [("Cookie", &*cookie), ("Origin", origin)];
+        assert_eq!(Ws::try_open(&node.clients, target, &headers).await.is_ok(), is_let_in, "{origin}");
+    }
 }
 
 #[tokio::test]

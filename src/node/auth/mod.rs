@@ -140,14 +140,8 @@ impl Auth {
             .on_connect(move |socket: Socket| {
                 let Expires(expires) = socket.data().get().unwrap_or(Expires(None));
                 let claims = Claims::of(&socket);
-                if claims.values().is_empty() {
-                    return std::future::ready(());
-                }
-                let is_late = connected.revocations.hit(&claims);
-                connected.sessions.insert(&socket, claims, expires);
-                if is_late {
-                    // Revoked while it connected.
-                    connected.close(&[socket]);
+                if !claims.values().is_empty() {
+                    connected.remember(&socket, claims, expires);
                 }
                 std::future::ready(())
             })
@@ -155,7 +149,7 @@ impl Auth {
                 gone.sessions.remove(socket.id());
                 std::future::ready(())
             });
-        if self.options.refresh_event.is_empty() || !self.options.has_key() {
+        if !self.has_refresh() {
             return every;
         }
         every.on(&self.options.refresh_event, move |socket: Socket, token: TryData<String>| {
@@ -183,6 +177,12 @@ impl Auth {
         let this = self.clone();
         reload.part(move |config| {
             let options = config.auth.clone();
+            if this.options.uses_cookies() && config.cors.is_any() {
+                return Err(
+                    "cors.origins: \"*\" excludes the cookies that this node takes until it is restarted"
+                        .into(),
+                );
+            }
             if !this.options.has_key() || !options.has_key() {
                 // With or without tokens: that takes a restart.
                 return Ok(Box::new(|| ()));
@@ -214,7 +214,20 @@ impl Auth {
 
     /// Whether a client may send the event whatever the rules say.
     pub(in crate::node) fn is_own_event(&self, event: &str) -> bool {
-        !self.options.refresh_event.is_empty() && event == self.options.refresh_event
+        self.has_refresh() && event == self.options.refresh_event
+    }
+
+    fn has_refresh(&self) -> bool {
+        self.options.has_key() && !self.options.refresh_event.is_empty()
+    }
+
+    /// The socket is found from now on when its token ends or is revoked.
+    fn remember(&self, socket: &Socket, claims: Claims, expires: Option<SystemTime>) {
+        self.sessions.insert(socket, claims.clone(), expires);
+        // A revocation that came before it could be found.
+        if self.revocations.hit(&claims) {
+            self.close(std::slice::from_ref(socket));
+        }
     }
 
     /// From now on such tokens do not count, on any node, and their connections are closed.
@@ -255,7 +268,7 @@ impl Auth {
         self.counters.accepted.fetch_add(1, Ordering::Relaxed);
         let rooms = BTreeSet::from_iter(admitted.rooms);
         for room in &rooms {
-            // It is in no cluster's way: waited for when it is connected.
+            // Returns at once: what has to be confirmed is waited for when the socket enters.
             if let Err(error) = socket.join(&**room).await {
                 tracing::warn!(sid = socket.id(), room, %error, "a room of a client's claims cannot be joined");
             }
@@ -390,7 +403,8 @@ impl Auth {
             }
         }
         if socket.is_connected() {
-            self.sessions.insert(socket, admitted.claims.clone(), admitted.expires);
+            self.remember(socket, admitted.claims.clone(), admitted.expires);
+            // It may have left meanwhile, before it was there to be removed.
             if !socket.is_connected() {
                 self.sessions.remove(socket.id());
             }
