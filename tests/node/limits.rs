@@ -32,6 +32,13 @@ async fn error(node: &Node, headers: &[(&str, &str)]) -> String {
     open(node, headers).await.err().expect("a refusal")
 }
 
+/// How often that limit was exceeded, as the metrics say.
+async fn limited(node: &Node, limit: &str) -> u32 {
+    let metrics = node.request("GET", "/metrics", &[], "").await;
+    let name = format!("socketio_limited_total{{limit=\"{limit}\"}} ");
+    metrics.text().lines().find_map(|line| line.strip_prefix(&*name)).unwrap().parse().unwrap()
+}
+
 async fn until_open(node: &Node, headers: &[(&str, &str)]) -> Ws {
     let begin = Instant::now();
     loop {
@@ -83,8 +90,10 @@ async fn handshakes_are_limited_and_so_are_connections_without_a_namespace() {
     for _ in 0..8 {
         refused += u32::from(open(&node, &[]).await.is_err());
     }
+    assert!(refused > 0, "nobody is refused");
     assert!(refused >= 6 - 2 * u32::try_from(begin.elapsed().as_secs() + 1).unwrap(), "{refused}");
     drop(until_open(&node, &[]).await);
+    assert!(limited(&node, "handshakes").await >= refused);
 
     let node = Node::configured("[limits]\nunconnected = 2\n").await;
     let mut first = open(&node, &[]).await.unwrap();
@@ -94,6 +103,19 @@ async fn handshakes_are_limited_and_so_are_connections_without_a_namespace() {
     assert!(first.text().await.starts_with("40"));
     let _third = until_open(&node, &[]).await;
     assert_eq!(error(&node, &[]).await, "too many connections without a namespace");
+}
+
+#[tokio::test]
+async fn one_address_does_not_use_up_the_handshakes_of_all() {
+    let config = "[limits]\ntrusted_proxies = [\"127.0.0.0/8\"]\nhandshakes = 3\nhandshakes_per_address = 1\nburst = \"10s\"\n";
+    let node = Node::configured(config).await;
+    let mut refused = 0;
+    for _ in 0..60 {
+        refused += u32::from(open(&node, &[("X-Forwarded-For", "203.0.113.1")]).await.is_err());
+    }
+    assert!(refused >= 30, "{refused}");
+    assert_eq!(limited(&node, "handshakes_per_address").await, refused);
+    assert!(open(&node, &[("X-Forwarded-For", "203.0.113.2")]).await.is_ok());
 }
 
 #[tokio::test]
@@ -131,6 +153,7 @@ async fn messages_are_limited_and_who_goes_on_is_closed() {
     }
     assert!(flooding.packet().await.is_err());
     node.program().logs("goes on all the same: closed").await;
+    assert!(limited(&node, "messages").await >= 50 && limited(&node, "bytes").await > 0);
     assert!(other.call(&json!(["leave", 1])).await["error"].is_string());
 }
 

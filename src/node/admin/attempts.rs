@@ -1,9 +1,11 @@
 //! How often passwords may be tried: a few times a minute from one address, and not often in all.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::node::limits::key;
 
 /// Wrong passwords from one address.
 const PER_ADDRESS: u32 = 5;
@@ -33,7 +35,7 @@ impl Attempts {
         if window.all >= IN_ALL {
             return false;
         }
-        let count = window.addresses.entry(address.map(network)).or_default();
+        let count = window.addresses.entry(address.map(key)).or_default();
         if *count >= PER_ADDRESS {
             return false;
         }
@@ -45,17 +47,9 @@ impl Attempts {
     /// The password was right.
     pub(super) fn forgive(&self, address: Option<IpAddr>) {
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = window.addresses.remove(&address.map(network)) {
+        if let Some(count) = window.addresses.remove(&address.map(key)) {
             window.all = window.all.saturating_sub(count);
         }
-    }
-}
-
-/// Whoever has an IPv6 address has 2^64 of them.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from(u128::from(address) & !u128::from(u64::MAX)).into(),
-        address => address,
     }
 }
 

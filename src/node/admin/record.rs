@@ -12,6 +12,8 @@ use ring::digest::{SHA256, digest};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::node::limits::client_address;
+
 /// In place of what is a secret.
 const HIDDEN: &str = "(hidden)";
 /// A header or parameter with one of these in its name is a secret.
@@ -105,7 +107,7 @@ impl HandshakeShown {
         let pairs = form_urlencoded::Serializer::new(String::new()).extend_pairs(&query).finish();
         let issued = handshake.issued().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Self {
-            address: handshake.peer().map(|peer| peer.ip().to_string()).unwrap_or_default(),
+            address: client_address(handshake).map(|address| address.to_string()).unwrap_or_default(),
             headers,
             issued: u64::try_from(issued.as_millis()).unwrap_or_default(),
             secure: handshake.is_secure(),

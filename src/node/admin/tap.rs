@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use actix_socketio::{Args, DisconnectReason, Membership, Observer, Socket};
 use serde::Serialize;
@@ -13,9 +13,12 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::record::{Record, timestamp, transport};
+use crate::node::limits::Bucket;
 
 /// Connections, disconnections, joins and leaves that are told in a second. When there are more, sockets are listed again later.
-const MAX_CHANGES: u32 = 500;
+const MAX_CHANGES: usize = 500;
+/// What is told in a second may be told at once.
+const SECOND: Duration = Duration::from_secs(1);
 /// Arguments of an event that are longer are not shown.
 const MAX_ARGUMENTS: usize = 4096;
 /// Clients whose change to a websocket is waited for.
@@ -34,8 +37,9 @@ pub(super) struct Tap {
     /// The admins' own namespace, of whose events nothing is told.
     namespace: String,
     happenings: mpsc::Sender<Happening>,
-    changes: Budget,
-    events: Budget,
+    changes: Bucket,
+    /// None: no events are shown.
+    events: Option<Bucket>,
     is_stale: AtomicBool,
     /// Sockets that were shown as polling.
     polling: Mutex<HashMap<String, Socket>>,
@@ -46,8 +50,8 @@ impl Tap {
         Self {
             namespace: namespace.to_owned(),
             happenings,
-            changes: Budget::new(MAX_CHANGES),
-            events: Budget::new(max_events),
+            changes: Bucket::new(MAX_CHANGES, SECOND),
+            events: (max_events > 0).then(|| Bucket::new(max_events as usize, SECOND)),
             is_stale: AtomicBool::new(false),
             polling: Mutex::default(),
         }
@@ -82,14 +86,15 @@ impl Tap {
     }
 
     fn change(&self, event: &'static str, args: &impl Serialize) {
-        if !self.changes.take() || self.happenings.try_send(Happening::new(event, args, false)).is_err() {
+        if !self.changes.take(1) || self.happenings.try_send(Happening::new(event, args, false)).is_err() {
             self.is_stale.store(true, Ordering::Relaxed);
         }
     }
 
     fn event(&self, kind: &'static str, socket: &Socket, event: &str, args: &Args) {
         let namespace = socket.namespace();
-        if namespace.name() == self.namespace || !self.events.take() {
+        let Some(events) = &self.events else { return };
+        if namespace.name() == self.namespace || !events.take(1) {
             return;
         }
         let args = (namespace.name(), socket.id(), shown(event, args), now());
@@ -179,28 +184,6 @@ fn hide_binary(value: &mut Value, sizes: &[usize]) {
     }
 }
 
-/// So many in a second.
-struct Budget {
-    most: u32,
-    taken: Mutex<(Instant, u32)>,
-}
-
-impl Budget {
-    fn new(most: u32) -> Self {
-        Self { most, taken: Mutex::new((Instant::now(), 0)) }
-    }
-
-    fn take(&self) -> bool {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if taken.0.elapsed() >= Duration::from_secs(1) {
-            *taken = (Instant::now(), 0);
-        }
-        let may = taken.1 < self.most;
-        taken.1 += u32::from(may);
-        may
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
@@ -222,13 +205,5 @@ mod tests {
             Args::from_json(format!("[{:?}]", "x".repeat(MAX_ARGUMENTS)), Vec::new()).expect("arguments");
         assert_eq!(json_of("e", &args), json!(["e", format!("({} bytes)", args.size())]));
         assert_eq!(json_of("e", &Args::default()), json!(["e"]));
-    }
-
-    #[test]
-    fn a_second_has_its_budget() {
-        let budget = Budget::new(2);
-        assert!(budget.take() && budget.take() && !budget.take());
-        budget.taken.lock().unwrap().0 -= Duration::from_secs(1);
-        assert!(budget.take());
     }
 }

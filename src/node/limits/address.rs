@@ -51,10 +51,10 @@ impl Proxies {
     fn origin(&self, peer: Option<IpAddr>, headers: &[&str]) -> Origin {
         let Some(peer) = peer.map(|peer| peer.to_canonical()) else { return Origin::Here(None) };
         if !self.are(peer) {
-            return if peer.is_loopback() {
-                Origin::Here(Some(peer))
-            } else if !headers.is_empty() && is_private(peer) {
+            return if !headers.is_empty() && (peer.is_loopback() || is_private(peer)) {
                 Origin::Proxy(peer)
+            } else if peer.is_loopback() {
+                Origin::Here(Some(peer))
             } else {
                 Origin::Known(peer)
             };
@@ -77,9 +77,9 @@ impl Proxies {
 }
 
 /// What one is counted by.
-pub(super) fn key(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
+pub(in crate::node) fn key(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.into(),
         // A customer has at least a /64.
         IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & !u128::from(u64::MAX)).into()),
     }
@@ -145,7 +145,8 @@ mod tests {
         assert!(matches!(origin(&[], "10.0.0.1", &["1.2.3.4"]), Origin::Proxy(_)));
         assert!(matches!(origin(&[], "fd00::1", &["1.2.3.4"]), Origin::Proxy(_)));
         assert_eq!(origin(&[], "10.0.0.1", &[]), known("10.0.0.1"));
-        assert!(matches!(origin(&[], "127.0.0.1", &["1.2.3.4"]), Origin::Here(_)));
+        assert!(matches!(origin(&[], "127.0.0.1", &["1.2.3.4"]), Origin::Proxy(_)));
+        assert!(matches!(origin(&[], "127.0.0.1", &[]), Origin::Here(_)));
     }
 
     #[test]

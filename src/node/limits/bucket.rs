@@ -6,14 +6,14 @@ use std::time::Duration;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
 /// So much a second, and after a pause as much as in the whole of `burst` at once.
-pub(super) struct Bucket {
+pub(in crate::node) struct Bucket {
     limiter: Option<DefaultDirectRateLimiter>,
     size: NonZeroU32,
 }
 
 impl Bucket {
     /// 0 a second is no limit.
-    pub(super) fn new(per_second: usize, burst: Duration) -> Self {
+    pub(in crate::node) fn new(per_second: usize, burst: Duration) -> Self {
         let rate = u32::try_from(per_second).unwrap_or(u32::MAX);
         let size = (f64::from(rate) * burst.as_secs_f64()).clamp(1.0, f64::from(u32::MAX)) as u32;
         let size = NonZeroU32::new(size).unwrap_or(NonZeroU32::MIN);
@@ -23,7 +23,7 @@ impl Bucket {
     }
 
     /// Whether so much may be done now. More than it ever holds takes all of it.
-    pub(super) fn take(&self, count: usize) -> bool {
+    pub(in crate::node) fn take(&self, count: usize) -> bool {
         let Some(limiter) = &self.limiter else { return true };
         let count = u32::try_from(count).unwrap_or(u32::MAX).min(self.size.get());
         match NonZeroU32::new(count) {

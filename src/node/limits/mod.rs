@@ -22,8 +22,9 @@ use actix_web::HttpRequest;
 use arc_swap::ArcSwap;
 use serde_json::json;
 
-use self::address::{Origin, Proxies, key};
-use self::bucket::Bucket;
+pub(in crate::node) use self::address::key;
+use self::address::{Origin, Proxies};
+pub(in crate::node) use self::bucket::Bucket;
 pub(in crate::node) use self::options::LimitOptions;
 use self::user::{Membership, Users};
 use self::visitor::{Address, Count, Seat, Visitor};
@@ -231,10 +232,11 @@ impl Limits {
                 None
             }
         };
-        let entered = if !settings.handshakes.take(1) {
-            Err(Refused::Handshakes)
-        } else if counted.as_ref().is_some_and(|counted| !counted.handshakes.take(1)) {
+        // The address first: what is refused to one must not use up what all have together.
+        let entered = if counted.as_ref().is_some_and(|counted| !counted.handshakes.take(1)) {
             Err(Refused::HandshakesOfAddress)
+        } else if !settings.handshakes.take(1) {
+            Err(Refused::Handshakes)
         } else {
             Visitor::enter(&settings.options, address, counted, &self.unconnected)
         };

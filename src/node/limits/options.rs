@@ -14,7 +14,7 @@ use crate::node::config::size::Size;
 #[serde(default, deny_unknown_fields)]
 pub(in crate::node) struct LimitOptions {
     /// Networks of proxies that say truly whom they speak for (`X-Forwarded-For`), such as "10.0.0.0/8". Whoever else has the header is not
-    /// believed; if it comes from a private address, nothing is counted by address: it would be that of a proxy.
+    /// believed; if it comes from a private address or this machine, nothing is counted by address: it would be that of a proxy.
     #[schemars(example = &["10.0.0.0/8", "fd00::/8"])]
     pub(super) trusted_proxies: Vec<String>,
     /// Connections from one address; of IPv6 one /64 network. Connections from this machine are not counted by address.
