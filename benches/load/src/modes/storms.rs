@@ -124,7 +124,9 @@ fn round(driver: &mut Driver<Storms>, options: &Options, number: u32) -> io::Res
     let (storms, out) = driver.parts();
     room::broadcast(out, 0, [b"{\"n\":", storms.sent.to_string().as_bytes(), b"}"]);
     storms.sent += 1;
-    for (id, client) in storms.clients.iter_mut().enumerate().filter(|(_, client)| client.is_member) {
+    for (id, client) in
+        storms.clients.iter_mut().enumerate().filter(|(_, client)| client.is_member && !client.is_leaving)
+    {
         client.waiting += 1;
         session::send(out, id, &[b"427[\"echo\",\"storm\"]"]);
     }
