@@ -141,7 +141,7 @@ impl Auth {
                 let Expires(expires) = socket.data().get().unwrap_or(Expires(None));
                 let claims = Claims::of(&socket);
                 if !claims.values().is_empty() {
-                    connected.remember(&socket, claims, expires);
+                    connected.remember(&socket, &claims, expires);
                 }
                 std::future::ready(())
             })
@@ -222,10 +222,10 @@ impl Auth {
     }
 
     /// The socket is found from now on when its token ends or is revoked.
-    fn remember(&self, socket: &Socket, claims: Claims, expires: Option<SystemTime>) {
+    fn remember(&self, socket: &Socket, claims: &Claims, expires: Option<SystemTime>) {
         self.sessions.insert(socket, claims.clone(), expires);
         // A revocation that came before it could be found.
-        if self.revocations.hit(&claims) {
+        if self.revocations.hit(claims) {
             self.close(std::slice::from_ref(socket));
         }
     }
@@ -403,7 +403,7 @@ impl Auth {
             }
         }
         if socket.is_connected() {
-            self.remember(socket, admitted.claims.clone(), admitted.expires);
+            self.remember(socket, &admitted.claims, admitted.expires);
             // It may have left meanwhile, before it was there to be removed.
             if !socket.is_connected() {
                 self.sessions.remove(socket.id());
