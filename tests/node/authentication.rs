@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::LONG;
 use crate::client::Client;
 use crate::nats::{NatsServer, free_port, scratch};
 use crate::process::{Node, refused};
 use crate::support::{Http, Ws};
 use crate::tokens::{Issuer, RSA_PUBLIC, SECRET, forged, hmac_token, seconds, token, unsigned};
+use crate::{LONG, ms};
 
 /// A file with this text.
 fn file(text: &str) -> PathBuf {
@@ -66,6 +66,9 @@ join = ["user-{sub}", "club"]
     let nobody = Client::ask(&node.clients, "", &[]).await.0;
     assert_eq!(code(&nobody), "token_missing");
     assert!(Client::ask(&node.clients, "/public,", &[]).await.0.starts_with("40/public,"));
+
+    let bad = Client::ask(&node.clients, "/public,{\"token\":\"nonsense\"}", &[]).await.0;
+    assert!(bad.starts_with("44/public,") && bad.contains("token_invalid"), "{bad}");
 
     let may = json!([{"namespace": "/", "join": ["secret"]}]);
     let claims = json!({"sub": "ada", "name": "Ada", "teams": ["x", "y"], "exp": seconds(600), "may": may});
@@ -224,15 +227,23 @@ async fn keys_of_a_set_are_for_their_own_algorithms_and_are_read_again() {
 
 #[tokio::test]
 async fn a_token_ends_the_connection_with_it_unless_another_comes() {
-    let more = "warn = \"60s\"\ngrace = \"100ms\"\nrooms = [\"{room}\"]\n";
+    let more = "warn = \"60s\"\ngrace = \"100ms\"\nrooms = [\"{room}\"]\n[namespaces.\"/chat\"]\n";
     let node = Node::configured(&hs256(more)).await;
     let claims = |sub: &str, room: &str, left| json!({"sub": sub, "room": room, "exp": seconds(left)});
+    let ends = seconds(2);
     let mut stays = connect(&node, &claims("stays", "old", 2)).await;
     let mut goes = connect(&node, &claims("goes", "r", 2)).await;
     for client in [&mut stays, &mut goes] {
         let warning = client.event().await;
         assert_eq!(warning[0], "token_expiring");
         assert!(warning[1]["expires_in"].as_u64().unwrap() <= 2);
+    }
+    // A second socket of the same user: one new token does for the connection.
+    let also = json!({ "token": token(&claims("stays", "old", 2)) });
+    stays.ws.send(&format!("40/chat,{also}")).await;
+    for begin in ["40/chat,", "42/chat,[\"token_expiring\""] {
+        let packet = stays.packet().await.unwrap();
+        assert!(packet.starts_with(begin), "{packet}");
     }
     // Not with any token.
     for (token, error) in [
@@ -250,6 +261,11 @@ async fn a_token_ends_the_connection_with_it_unless_another_comes() {
     let metrics = node.request("GET", "/metrics", &[], "").await;
     for count in ["expired_tokens_total 1", "authentications_total{outcome=\"refreshed\"} 1"] {
         assert!(metrics.text().contains(&format!("socketio_{count}\n")), "{count}: {}", metrics.text());
+    }
+    // Long enough for the second socket to end it, too.
+    while seconds(0) < ends + 2 {
+        assert_eq!(stays.call(&json!(["refresh_token"])).await, json!({ "error": "token_missing" }));
+        tokio::time::sleep(ms(50)).await;
     }
     let rooms = node.get("/api/v1/rooms").await;
     let names: Vec<_> = rooms["rooms"].as_array().unwrap().iter().map(|room| room["room"].clone()).collect();
