@@ -17,6 +17,7 @@ use crate::namespace::NamespaceInner;
 use crate::namespaces::{ConnectionMeter, Namespaces};
 use crate::protocol::{self, Args, DecodeLimits, Decoder, EncodeError, Packet, PacketBody};
 use crate::socket::Socket;
+use crate::trace::{Operation, Trace};
 
 /// What there is of a namespace on this connection.
 enum Place {
@@ -283,8 +284,11 @@ impl ClientInner {
 
     /// Finds the namespace, asks its middlewares and connects the socket.
     async fn admit(self: Rc<Self>, name: ByteString, auth: Args) {
+        let tracing = &self.namespaces.core().tracing;
+        let mut begun = tracing.begin(&Operation::Connect { namespace: &name }, &Trace::default());
         let namespace = self.namespaces.resolve(&name, &auth).await;
         let Some(namespace) = namespace else {
+            begun.failed(&"Invalid namespace");
             self.forget_connecting(&name);
             self.refuse(&name, &Refusal::new("Invalid namespace"));
             return;
@@ -298,9 +302,11 @@ impl ClientInner {
                 args: auth.clone(),
                 ack: Ack::new(&socket, None),
                 reason: None,
+                trace: begun.trace.clone(),
             };
             if let Err(refusal) = middleware(call).await {
                 let message = &*refusal.message;
+                begun.failed(&message);
                 tracing::debug!(
                     sid = socket.id(),
                     namespace = namespace.name(),

@@ -18,6 +18,7 @@ use crate::handler::{Call, Erased, LocalFuture};
 use crate::observer::Observer;
 use crate::protocol::{Args, ByteString};
 use crate::socket::Socket;
+use crate::trace::{Operation, Trace};
 
 /// What waits to be handled on one connection, all its sockets together.
 #[derive(Default)]
@@ -192,7 +193,8 @@ impl LocalSocket {
         ack: Option<u64>,
         reason: Option<DisconnectReason>,
     ) -> Call {
-        Call { socket: self.socket.clone(), event, args, ack: Ack::new(&self.socket, ack), reason }
+        let ack = Ack::new(&self.socket, ack);
+        Call { socket: self.socket.clone(), event, args, ack, reason, trace: Trace::default() }
     }
 
     /// What has to be done about an item.
@@ -200,7 +202,11 @@ impl LocalSocket {
         match item {
             Item::Event { name, args, ack } => {
                 let call = self.call(name, args, ack, None);
-                self.handle_event(call)
+                if self.socket.namespace_inner().core().tracing.is_on() {
+                    self.handle_traced(call)
+                } else {
+                    self.handle_event(call)
+                }
             }
             Item::Connect(_) => {
                 let this = self.clone();
@@ -229,6 +235,22 @@ impl LocalSocket {
                 })
             }
         }
+    }
+
+    fn handle_traced(self: &Rc<Self>, mut call: Call) -> LocalFuture<()> {
+        let namespace = self.socket.namespace_inner();
+        let (event, sid) = (&*call.event, call.socket.id());
+        let operation = Operation::Event { namespace: namespace.name(), event, sid };
+        let begun = namespace.core().tracing.begin(&operation, &Trace::default());
+        call.trace = begun.trace.clone();
+        let handled = self.handle_event(call);
+        if !begun.is_recorded() {
+            return handled;
+        }
+        Box::pin(async move {
+            handled.await;
+            drop(begun);
+        })
     }
 
     fn handle_event(self: &Rc<Self>, call: Call) -> LocalFuture<()> {

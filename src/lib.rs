@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`config`], [`error`], [`id`], `counters` | limits and timers; one error type per operation; session and socket ids; what is counted |
 //! | [`protocol`] | Socket.IO packets, pure: bytes to arguments that stay raw, and back |
+//! | [`trace`](mod@trace) | which operations are told to whoever traces, and the context that goes out with them |
 //! | [`engine`] | Engine.IO, by itself: a request becomes a `Connection` actor; polls, native and embedded websockets feed it and drain its `Outbox` |
 //! | `delivery` | fan-out in one process: a broadcast is encoded once, goes to the `Room` actor, from there to the `Hub` of each worker thread, and into the outboxes of its sockets |
 //! | `uplink` | the way to other nodes: broadcasts, requests and joins go out over the bus, what others say comes in; the fence; relayed sessions |
@@ -56,6 +57,7 @@ mod socket;
 mod socket_data;
 mod stats;
 pub mod test;
+pub mod trace;
 mod uplink;
 mod worker;
 

@@ -20,6 +20,7 @@ use crate::id::IdSource;
 use crate::namespace::{Namespace, NamespaceInner};
 use crate::observer::Observers;
 use crate::protocol::{Args, EncodeError, Parser};
+use crate::trace::Tracing;
 use crate::uplink::Uplink;
 
 /// Asked for each message of one connection, with its size.
@@ -47,6 +48,7 @@ pub(crate) struct Core {
     /// What each new namespace begins with.
     every: Arc<Handlers>,
     pub(crate) meter: Option<Meter>,
+    pub(crate) tracing: Tracing,
 }
 
 impl Core {
@@ -55,7 +57,7 @@ impl Core {
         ids: IdSource,
         uplink: Option<Arc<Uplink>>,
         states: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
-        (every, meter): (Arc<Handlers>, Option<Meter>),
+        (every, meter, tracing): (Arc<Handlers>, Option<Meter>, Tracing),
     ) -> Arc<Self> {
         static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -74,6 +76,7 @@ impl Core {
             states,
             every,
             meter,
+            tracing,
         })
     }
 

@@ -27,6 +27,7 @@ use crate::namespaces::{Core, DynamicNamespace, Meter, Namespaces};
 use crate::protocol::{Args, Parser};
 use crate::service::Server;
 use crate::socket::Socket;
+use crate::trace::{Tracer, Tracing};
 use crate::uplink::{Site, Uplink};
 
 /// A Socket.IO server. Cheap to clone, usable from any thread; what is emitted on it goes to the namespace `/`.
@@ -48,6 +49,7 @@ pub struct SocketIoBuilder {
     bus: Option<(Arc<dyn Bus>, BusEvents)>,
     every: EveryNamespace,
     meter: Option<Meter>,
+    tracing: Tracing,
 }
 
 impl Default for SocketIoBuilder {
@@ -63,6 +65,7 @@ impl Default for SocketIoBuilder {
             bus: None,
             every: EveryNamespace::default(),
             meter: None,
+            tracing: Tracing::default(),
         }
     }
 }
@@ -178,6 +181,12 @@ impl SocketIoBuilder {
         self
     }
 
+    /// Who is told what the server does: see [`Tracer`]. Workers get the context of what they are asked for as headers.
+    pub fn tracer(mut self, tracer: impl Tracer) -> Self {
+        self.tracing = Tracing::new(Arc::new(tracer));
+        self
+    }
+
     /// See [`EngineBuilder::allow_request`].
     pub fn allow_request<F, R, E>(mut self, allow: F) -> Self
     where
@@ -258,7 +267,7 @@ impl SocketIoBuilder {
             Some((bus, events)) => (Some(Uplink::new(bus, &node, self.cluster)?), Some(events)),
             None => (None, None),
         };
-        let hooks = (self.every.handlers(), self.meter);
+        let hooks = (self.every.handlers(), self.meter, self.tracing);
         let core = Core::new(self.config.validate()?, ids, uplink.clone(), self.states, hooks);
         let namespaces = Namespaces::new(core.clone());
         // Always there, as with the reference server.

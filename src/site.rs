@@ -18,6 +18,7 @@ use crate::namespace::{Namespace, NamespaceInner};
 use crate::namespaces::Namespaces;
 use crate::protocol::Args;
 use crate::remote_socket::RemoteSocket;
+use crate::trace::{Operation, Parent, TraceContext};
 use crate::uplink::{self, Outcome, Site, Uplink};
 
 /// The longest that acknowledgements are collected for another node.
@@ -159,7 +160,46 @@ impl Site for Namespaces {
         }
     }
 
-    fn external(&self, external: External, is_counted: bool) -> BoxFuture<'static, Outcome> {
+    fn external(
+        &self,
+        external: External,
+        is_counted: bool,
+        trace: Option<&TraceContext>,
+    ) -> BoxFuture<'static, Outcome> {
+        // Only for those who say what they do it for: every node would begin a trace of its own.
+        let Some(trace) = trace.filter(|_| self.core().tracing.is_on()) else {
+            return self.carry_out(external, is_counted);
+        };
+        let (action, namespace) = (external.action.name(), &*external.target.namespace);
+        let operation = Operation::External { action, namespace };
+        let begun = self.core().tracing.begin_within(&operation, Parent::Of(trace));
+        let carried_out = self.carry_out(external, is_counted);
+        if !begun.is_recorded() {
+            return carried_out;
+        }
+        async move {
+            let outcome = carried_out.await;
+            drop(begun);
+            outcome
+        }
+        .boxed()
+    }
+
+    fn room_size(&self, namespace: &str, room: &str) -> usize {
+        self.live(namespace).map_or(0, |namespace| namespace.rooms.size(room))
+    }
+
+    fn socket_count(&self) -> usize {
+        self.all().into_iter().map(|namespace| Namespace(namespace).socket_count()).sum()
+    }
+}
+
+impl Namespaces {
+    fn uplink(&self) -> Option<&Arc<Uplink>> {
+        self.core().uplink.as_ref()
+    }
+
+    fn carry_out(&self, external: External, is_counted: bool) -> BoxFuture<'static, Outcome> {
         let none = || std::future::ready(Outcome::default()).boxed();
         let Some(namespace) = self.live(&external.target.namespace) else { return none() };
         let target = uplink::from_target(&external.target);
@@ -213,20 +253,6 @@ impl Site for Namespaces {
             .boxed(),
             None => none(),
         }
-    }
-
-    fn room_size(&self, namespace: &str, room: &str) -> usize {
-        self.live(namespace).map_or(0, |namespace| namespace.rooms.size(room))
-    }
-
-    fn socket_count(&self) -> usize {
-        self.all().into_iter().map(|namespace| Namespace(namespace).socket_count()).sum()
-    }
-}
-
-impl Namespaces {
-    fn uplink(&self) -> Option<&Arc<Uplink>> {
-        self.core().uplink.as_ref()
     }
 
     /// Nobody of this node is concerned, which whoever waits for acknowledgements has to know.

@@ -16,6 +16,7 @@ use socketio_cluster::request::{PendingReply, RequestError};
 use crate::handler::{Call, Erased};
 use crate::protocol::Args;
 use crate::protocol::worker_answer::{self, WorkerAnswerError};
+use crate::trace::{Begun, Operation, Trace};
 use crate::uplink::HandOutError;
 
 /// How events are handed to workers.
@@ -89,7 +90,8 @@ pub(crate) fn handler(options: WorkerOptions) -> Erased {
     let is_concurrent = !options.in_order;
     let call = move |call: Call| -> crate::handler::LocalFuture<()> {
         // Handed out at once, so in the order in which the events came.
-        let handed_out = hand_out(&call, &options);
+        let mut begun = begin(&call);
+        let handed_out = hand_out(&call, &options, &begun.trace);
         let timeout = options.timeout;
         Box::pin(async move {
             let answer = match handed_out {
@@ -97,6 +99,10 @@ pub(crate) fn handler(options: WorkerOptions) -> Erased {
                 Ok(Some(pending)) => answer(&call, pending, timeout).await,
                 Err(error) => Err(error),
             };
+            if let Err(error) = &answer {
+                begun.failed(error);
+            }
+            drop(begun);
             acknowledge(&call, answer);
         })
     };
@@ -118,7 +124,18 @@ struct Task<'a> {
     attachments: Vec<String>,
 }
 
-fn hand_out(call: &Call, options: &WorkerOptions) -> Result<Option<PendingReply>, WorkerError> {
+fn begin(call: &Call) -> Begun {
+    let namespace = call.socket().namespace_inner();
+    let (event, sid) = (call.event(), call.socket().id());
+    let operation = Operation::HandOver { namespace: namespace.name(), event, sid };
+    namespace.core().tracing.begin(&operation, call.trace())
+}
+
+fn hand_out(
+    call: &Call,
+    options: &WorkerOptions,
+    trace: &Trace,
+) -> Result<Option<PendingReply>, WorkerError> {
     let socket = call.socket();
     let namespace = socket.namespace_inner();
     let Some(uplink) = namespace.uplink() else {
@@ -126,7 +143,8 @@ fn hand_out(call: &Call, options: &WorkerOptions) -> Result<Option<PendingReply>
         return Err(WorkerError::Unavailable);
     };
     let body = task(call, options)?;
-    let handed_out = uplink.hand_out(namespace.name(), call.event(), body, call.ack().is_wanted());
+    let wants_answer = call.ack().is_wanted();
+    let handed_out = uplink.hand_out(namespace.name(), call.event(), body, wants_answer, trace.outgoing());
     handed_out.map_err(|error| {
         tracing::warn!(sid = socket.id(), event = call.event(), %error, "an event is not handed to a worker");
         match error {

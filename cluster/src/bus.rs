@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::request::PendingReply;
 use crate::subject::{Subject, token_or_digest};
+use crate::trace::TraceContext;
 
 /// A connection to the others. Whoever makes one gets the [`BusEvents`] with it.
 ///
@@ -39,12 +40,12 @@ pub trait Bus: Send + Sync + 'static {
     /// Ends [`subscribe_queue`](Self::subscribe_queue) with the same arguments, without waiting.
     fn unsubscribe_queue(&self, subject: Subject, group: &str);
 
-    /// Publishes with a reply subject of its own, without waiting: the answer is waited for with
+    /// Publishes with a reply subject of the bus's own, without waiting: the answer is waited for with
     /// [`PendingReply::within`]. In order with what [`publish`](Self::publish) publishes.
     ///
     /// # Errors
     /// When it is certain that the request will not be sent.
-    fn request(&self, subject: Subject, body: Bytes) -> Result<PendingReply, PublishError>;
+    fn request(&self, message: Publish) -> Result<PendingReply, PublishError>;
 
     /// The largest body that is taken now.
     fn max_payload(&self) -> usize;
@@ -79,8 +80,8 @@ impl<B: Bus + ?Sized> Bus for Arc<B> {
         (**self).unsubscribe_queue(subject, group);
     }
 
-    fn request(&self, subject: Subject, body: Bytes) -> Result<PendingReply, PublishError> {
-        (**self).request(subject, body)
+    fn request(&self, message: Publish) -> Result<PendingReply, PublishError> {
+        (**self).request(message)
     }
 
     fn max_payload(&self) -> usize {
@@ -107,12 +108,20 @@ pub struct Publish {
     pub body: Bytes,
     /// Whether it may take the part of a bounded queue that is kept for what holds the cluster together.
     pub is_vital: bool,
+    /// What it is sent for, for those who trace. Left out when the message would be too large with it.
+    pub trace: Option<Box<TraceContext>>,
 }
 
 impl Publish {
     /// A message that expects no answer.
     pub fn new(subject: Subject, body: Bytes) -> Self {
-        Self { subject, reply: None, body, is_vital: false }
+        Self { subject, reply: None, body, is_vital: false, trace: None }
+    }
+
+    /// The same with a context.
+    #[must_use]
+    pub fn traced(self, trace: Option<TraceContext>) -> Self {
+        Self { trace: trace.map(Box::new), ..self }
     }
 }
 
@@ -187,4 +196,6 @@ pub struct Received {
     pub reply: Option<String>,
     /// What it says.
     pub body: Bytes,
+    /// What it was sent for, if the sender says so.
+    pub trace: Option<Box<TraceContext>>,
 }

@@ -18,6 +18,7 @@ use crate::message::Target;
 #[cfg(feature = "nats")]
 use crate::nats::{ConnectError, NatsBus, NatsOptions};
 use crate::subject::Subjects;
+use crate::trace::TraceContext;
 
 pub use confirmed::{ConfirmError, Confirmed};
 
@@ -70,6 +71,7 @@ pub struct Emitter {
     limits: ExternalLimits,
     target: Target,
     volatile: bool,
+    trace: Option<TraceContext>,
 }
 
 impl Emitter {
@@ -100,7 +102,21 @@ impl Emitter {
     pub fn new(bus: Arc<dyn Bus>, subjects: Subjects) -> Self {
         let target = Target { namespace: "/".into(), ..Target::default() };
         let subjects = Arc::new(subjects);
-        Self { bus, owns_bus: false, subjects, limits: ExternalLimits::default(), target, volatile: false }
+        Self {
+            bus,
+            owns_bus: false,
+            subjects,
+            limits: ExternalLimits::default(),
+            target,
+            volatile: false,
+            trace: None,
+        }
+    }
+
+    /// The same, on behalf of a trace: nodes that trace continue it.
+    #[must_use]
+    pub fn traced(&self, trace: TraceContext) -> Self {
+        Self { trace: Some(trace), ..self.clone() }
     }
 
     /// The same with other limits. Nodes have their own.
@@ -240,7 +256,8 @@ impl Emitter {
 
     fn publish(&self, external: &External) -> Result<(), EmitError> {
         let body = external.write(&self.limits)?;
-        Ok(self.bus.publish(Publish::new(self.subjects.emit().clone(), body))?)
+        let message = Publish::new(self.subjects.emit().clone(), body).traced(self.trace.clone());
+        Ok(self.bus.publish(message)?)
     }
 }
 

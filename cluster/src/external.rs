@@ -116,6 +116,20 @@ pub enum Action {
     Nodes,
 }
 
+impl Action {
+    /// What the field `action` says.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Emit(_) => "emit",
+            Self::Join(_) => "join",
+            Self::Leave(_) => "leave",
+            Self::Disconnect { .. } => "disconnect",
+            Self::CloseRoom => "close_room",
+            Self::Nodes => "nodes",
+        }
+    }
+}
+
 /// An event to be sent.
 #[derive(Clone, Debug)]
 pub struct Event {

@@ -14,6 +14,7 @@
 //! | [`fragment`] | messages larger than NATS takes |
 //! | [`sequence`] | numbers that show what was lost |
 //! | [`interest`] | which subjects this node needs |
+//! | [`trace`] | which trace a message belongs to |
 //!
 //! Then what moves them:
 //!
@@ -46,6 +47,8 @@ pub mod fragment;
 pub mod sequence;
 
 pub mod interest;
+
+pub mod trace;
 
 pub mod bus;
 mod inbound;

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use crate::bus::{Bus, BusEvent, BusEvents, Publish, PublishError, Received, Subscription};
@@ -149,6 +148,7 @@ impl MemoryBus {
             is_queue: false,
             reply,
             body: message.body,
+            trace: message.trace,
         }))
     }
 
@@ -174,9 +174,9 @@ impl Bus for MemoryBus {
         self.deliver(message).map(|_| ())
     }
 
-    fn request(&self, subject: Subject, body: Bytes) -> Result<PendingReply, PublishError> {
+    fn request(&self, message: Publish) -> Result<PendingReply, PublishError> {
         let (reply, pending) = self.requests.begin();
-        if !self.deliver(Publish { reply: Some(reply.clone()), ..Publish::new(subject, body) })? {
+        if !self.deliver(Publish { reply: Some(reply.clone()), ..message })? {
             self.requests.answer(reply.as_str(), Err(RequestError::NoResponders));
         }
         Ok(pending)
@@ -221,6 +221,8 @@ impl Drop for MemoryBus {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
     use crate::subject::Subjects;
 
@@ -234,7 +236,13 @@ mod tests {
 
     fn message(subject: &Subject, body: &'static str) -> Option<BusEvent> {
         let body = Bytes::from_static(body.as_bytes());
-        Some(BusEvent::Message(Received { subject: subject.clone(), is_queue: false, reply: None, body }))
+        Some(BusEvent::Message(Received {
+            subject: subject.clone(),
+            is_queue: false,
+            reply: None,
+            body,
+            trace: None,
+        }))
     }
 
     #[test]
@@ -309,7 +317,9 @@ mod tests {
         let (hub, subject) = (MemoryHub::default(), subjects.emit());
         let (one, mut of_one) = hub.connect();
         let (two, mut of_two) = hub.connect();
-        let ask = |text: &'static str| one.request(subject.clone(), Bytes::from_static(text.as_bytes()));
+        let ask = |text: &'static str| {
+            one.request(Publish::new(subject.clone(), Bytes::from_static(text.as_bytes())))
+        };
         let nobody = ask("nobody").expect("sent").within(Duration::from_secs(5)).await;
         assert_eq!(nobody, Err(RequestError::NoResponders));
         two.subscribe_queue(subject.clone(), "nodes");

@@ -15,6 +15,7 @@ use crate::namespace::Namespace;
 use crate::protocol::{Args, ArgsError, ByteString, FromArgs};
 use crate::server::SocketIo;
 use crate::socket::Socket;
+use crate::trace::Trace;
 
 /// Why a handler could not be called.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -107,6 +108,12 @@ pub struct Event(pub ByteString);
 impl FromCall for Event {
     fn from_call(call: &Call) -> Result<Self, ExtractError> {
         Ok(Self(call.event.clone()))
+    }
+}
+
+impl FromCall for Trace {
+    fn from_call(call: &Call) -> Result<Self, ExtractError> {
+        Ok(call.trace.clone())
     }
 }
 

@@ -33,6 +33,7 @@ use crate::ack::Ack;
 use crate::disconnect_reason::DisconnectReason;
 use crate::protocol::Args;
 use crate::socket::Socket;
+use crate::trace::Trace;
 
 /// One call of a handler: the event, or whatever else happened to the socket.
 ///
@@ -44,6 +45,7 @@ pub struct Call {
     pub(crate) args: Args,
     pub(crate) ack: Ack,
     pub(crate) reason: Option<DisconnectReason>,
+    pub(crate) trace: Trace,
 }
 
 impl Call {
@@ -65,6 +67,11 @@ impl Call {
     /// The client's acknowledgement; without effect if it asked for none.
     pub fn ack(&self) -> &Ack {
         &self.ack
+    }
+
+    /// What it is traced as.
+    pub fn trace(&self) -> &Trace {
+        &self.trace
     }
 
     /// Why the socket was disconnected, if it was.

@@ -153,7 +153,7 @@ impl Uplink {
             }
             Ok(external) => {
                 let Some(site) = self.site() else { return };
-                let carried_out = site.external(external, reply.is_some());
+                let carried_out = site.external(external, reply.is_some(), received.trace.as_deref());
                 match reply {
                     Some(reply) => {
                         let (uplink, reply): (_, Arc<str>) = (self.clone(), reply.into());

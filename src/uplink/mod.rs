@@ -32,6 +32,7 @@ use socketio_cluster::message::{
 use socketio_cluster::node::{Node, NodeId};
 use socketio_cluster::scatter::{Gather, Scatter};
 use socketio_cluster::subject::{BUCKET_HASH, Subject, Subjects};
+use socketio_cluster::trace::TraceContext;
 use tokio::sync::Notify;
 
 pub(crate) use self::convert::{from_payload, from_target, to_payload, to_target};
@@ -60,7 +61,12 @@ pub(crate) trait Site: Send + Sync {
     fn answer(&self, from: NodeId, request: Request) -> BoxFuture<'static, ()>;
     /// Does what an external process asks: how many sockets it concerned, if that is wanted. As with `answer`, its first poll hands
     /// out the work.
-    fn external(&self, external: External, is_counted: bool) -> BoxFuture<'static, Outcome>;
+    fn external(
+        &self,
+        external: External,
+        is_counted: bool,
+        trace: Option<&TraceContext>,
+    ) -> BoxFuture<'static, Outcome>;
     /// How many members a room has on this node.
     fn room_size(&self, namespace: &str, room: &str) -> usize;
     /// How many sockets this node has.

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use socketio_cluster::bus::{Publish, PublishError};
 use socketio_cluster::request::PendingReply;
 use socketio_cluster::subject::NameTooLong;
+use socketio_cluster::trace::TraceContext;
 
 use super::Uplink;
 
@@ -27,19 +28,21 @@ impl Uplink {
         event: &str,
         body: Bytes,
         wants_answer: bool,
+        trace: Option<TraceContext>,
     ) -> Result<Option<PendingReply>, HandOutError> {
         let subject = self.subjects.event(namespace, event)?;
         let limit = self.config.max_message.min(self.bus.max_payload());
         if body.len() > limit {
             return Err(PublishError::TooLarge { size: body.len(), limit }.into());
         }
+        let message = Publish::new(subject, body).traced(trace);
         if !wants_answer {
-            self.bus.publish(Publish::new(subject, body))?;
+            self.bus.publish(message)?;
             return Ok(None);
         }
         if !self.bus.is_connected() {
             return Err(HandOutError::Away);
         }
-        Ok(Some(self.bus.request(subject, body)?))
+        Ok(Some(self.bus.request(message)?))
     }
 }

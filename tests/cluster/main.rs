@@ -21,6 +21,7 @@ mod relay;
 mod simulation;
 mod survival;
 mod tap;
+mod tracing;
 mod volume;
 mod workers;
 

@@ -11,7 +11,6 @@ use actix_socketio::cluster::message::Message;
 use actix_socketio::cluster::relay::{Part, Relay};
 use actix_socketio::cluster::request::PendingReply;
 use actix_socketio::cluster::subject::Subject;
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 type Loses = Box<dyn FnMut(&Message) -> bool + Send>;
@@ -98,8 +97,8 @@ impl Bus for Tap {
         self.0.bus.unsubscribe_queue(subject, group);
     }
 
-    fn request(&self, subject: Subject, body: Bytes) -> Result<PendingReply, PublishError> {
-        self.0.bus.request(subject, body)
+    fn request(&self, message: Publish) -> Result<PendingReply, PublishError> {
+        self.0.bus.request(message)
     }
 
     fn max_payload(&self) -> usize {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::{EmitError, Emitter};
+use crate::bus::Publish;
 use crate::external::{Action, External, Member, Receipt, Reply, ReplyError};
 use crate::message::Target;
 use crate::request::RequestError;
@@ -121,7 +122,8 @@ impl Confirmed {
     async fn reply(&self, asked: Result<External, EmitError>) -> Result<Reply, ConfirmError> {
         let body = asked?.write(&self.emitter.limits).map_err(EmitError::Refused)?;
         let subject = self.emitter.subjects.emit().clone();
-        let pending = self.emitter.bus.request(subject, body).map_err(EmitError::Publish)?;
+        let message = Publish::new(subject, body).traced(self.emitter.trace.clone());
+        let pending = self.emitter.bus.request(message).map_err(EmitError::Publish)?;
         let answer = match pending.within(self.timeout).await {
             Ok(answer) => answer,
             Err(RequestError::NoResponders) => return Err(ConfirmError::NoNodes),
@@ -140,7 +142,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::bus::{Bus as _, BusEvent, BusEvents, Publish, Received};
+    use crate::bus::{Bus as _, BusEvent, BusEvents, Received};
     use crate::memory::MemoryHub;
     use crate::node::NodeId;
     use crate::subject::Subjects;

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::sync::Notify;
 
+use super::header;
 use super::order::{Batches, Numbered};
 use super::state::Reported;
 use crate::bus::{Received, Subscription};
@@ -178,6 +179,7 @@ fn received(subscription: &Subscription, message: Message) -> Received {
         subject: subscription.subject.clone(),
         is_queue: subscription.group.is_some(),
         reply: message.reply.map(|reply| reply.as_str().to_owned()),
+        trace: message.headers.as_ref().and_then(header::read).map(Box::new),
         body: message.payload,
     }
 }

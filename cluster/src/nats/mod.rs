@@ -7,6 +7,7 @@
 mod address;
 mod alarm;
 mod credentials;
+mod header;
 mod intake;
 mod options;
 mod order;
@@ -20,7 +21,6 @@ use std::time::Duration;
 
 use async_nats::connection::State as ConnectionState;
 use async_nats::{Client, Event};
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::task::JoinHandle;
 
@@ -124,11 +124,13 @@ impl Drop for NatsBus {
 }
 
 impl Bus for NatsBus {
-    fn publish(&self, message: Publish) -> Result<(), PublishError> {
+    fn publish(&self, mut message: Publish) -> Result<(), PublishError> {
         let (size, limit) = (message.body.len(), self.max_payload());
         if size > limit {
             return Err(PublishError::TooLarge { size, limit });
         }
+        // Servers count headers, too.
+        message.trace.take_if(|trace| size + trace.header_size() > limit);
         self.queue.publish(message)
     }
 
@@ -148,10 +150,10 @@ impl Bus for NatsBus {
         self.queue.want(Subscription::queue(subject, group), false);
     }
 
-    fn request(&self, subject: Subject, body: Bytes) -> Result<PendingReply, PublishError> {
+    fn request(&self, message: Publish) -> Result<PendingReply, PublishError> {
         self.queue.want(Subscription::plain(self.requests.subscription()), true);
         let (reply, pending) = self.requests.begin();
-        self.publish(Publish { reply: Some(reply), ..Publish::new(subject, body) })?;
+        self.publish(Publish { reply: Some(reply), ..message })?;
         Ok(pending)
     }
 

@@ -97,7 +97,13 @@ mod tests {
     }
 
     fn received(body: Bytes) -> Received {
-        Received { subject: Subjects::default().control().clone(), is_queue: false, reply: None, body }
+        Received {
+            subject: Subjects::default().control().clone(),
+            is_queue: false,
+            reply: None,
+            body,
+            trace: None,
+        }
     }
 
     /// The next letter of the alphabet for JSON, sender and number for the rest.

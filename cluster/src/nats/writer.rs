@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_nats::{Client, SubscribeError};
 
+use super::header;
 use super::intake::Intake;
 use super::is_connected;
 use super::queue::{Operation, Queue};
@@ -60,9 +61,16 @@ async fn subscribe(
 }
 
 async fn publish(client: &Client, message: Publish) -> Result<(), async_nats::client::PublishError> {
-    let subject = message.subject.as_str().to_owned();
-    match message.reply {
-        Some(reply) => client.publish_with_reply(subject, reply.as_str().to_owned(), message.body).await,
-        None => client.publish(subject, message.body).await,
+    let Publish { subject, reply, body, trace, .. } = message;
+    let subject = subject.as_str().to_owned();
+    let reply = reply.map(|reply| reply.as_str().to_owned());
+    let headers = trace.map(|trace| header::write(&trace));
+    match (reply, headers) {
+        (Some(reply), None) => client.publish_with_reply(subject, reply, body).await,
+        (Some(reply), Some(headers)) => {
+            client.publish_with_reply_and_headers(subject, reply, headers, body).await
+        }
+        (None, None) => client.publish(subject, body).await,
+        (None, Some(headers)) => client.publish_with_headers(subject, headers, body).await,
     }
 }

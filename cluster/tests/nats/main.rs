@@ -22,6 +22,7 @@ use socketio_cluster::fence::fence;
 use socketio_cluster::node::NodeId;
 use socketio_cluster::scatter::Scatter;
 use socketio_cluster::subject::{Subject, Subjects};
+use socketio_cluster::trace::TraceContext;
 use socketio_cluster::{Emitter, NatsBus, NatsOptions};
 
 const LONG: Duration = Duration::from_secs(20);
@@ -88,6 +89,22 @@ async fn messages_come_once_in_order_with_their_reply_subject() {
     let limit = two.max_payload();
     let too_large = publish(&two, subjects.control(), vec![0; limit + 1]);
     assert_eq!(too_large, Err(PublishError::TooLarge { size: limit + 1, limit }));
+}
+
+#[tokio::test]
+async fn a_context_goes_along_if_there_is_room_for_it() {
+    let server = NatsServer::start(&[]);
+    let (bus, mut events) = connect(&server).await;
+    let subject = Subjects::default().emit().clone();
+    bus.subscribe(subject.clone());
+    let trace = TraceContext::unsampled().with_state("a=1");
+    let limit = bus.max_payload();
+    for (size, expected) in [(3, Some(&trace)), (limit, None), (limit - 50, None), (4, Some(&trace))] {
+        let message = Publish::new(subject.clone(), vec![0; size].into()).traced(Some(trace.clone()));
+        bus.publish(message).expect("taken");
+        let received = self::message(&mut events).await;
+        assert_eq!((received.body.len(), received.trace.as_deref()), (size, expected));
+    }
 }
 
 #[tokio::test]

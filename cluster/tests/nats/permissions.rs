@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_nats::{Client, ConnectOptions, Event};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use socketio_cluster::bus::{Bus, BusEvent};
+use socketio_cluster::bus::{Bus, BusEvent, Publish};
 use socketio_cluster::external::{Receipt, Reply};
 use socketio_cluster::node::NodeId;
 use socketio_cluster::request::RequestError;
@@ -180,7 +180,7 @@ async fn a_worker_hears_events_and_answers_each_once() {
         worker.client.queue_subscribe(event.as_str().to_owned(), "others".to_owned()).await.expect("sent");
     let login = format!("nats://node:node@127.0.0.1:{}", server.port);
     let (node, _events) = connect_with(NatsOptions::from(login).inbox_prefix("_INBOX_node")).await;
-    let ask = || node.request(event.clone(), Bytes::from_static(b"{}")).expect("taken");
+    let ask = || node.request(Publish::new(event.clone(), Bytes::from_static(b"{}"))).expect("taken");
     let mut tries = 0;
     let answer = loop {
         let answering = async {
@@ -237,6 +237,7 @@ async fn an_emitter_of_this_package_works_under_its_permissions() {
     let (answer, received) = tokio::join!(asked.emit("e", &[1]), message(&mut events));
     assert!(answer.is_err(), "{answer:?}");
     assert!(received.reply.is_some_and(|reply| reply.starts_with("_INBOX_node.")));
-    let silence = node.request(subjects.event("/", "e").expect("short"), Bytes::new()).expect("taken");
+    let silence =
+        node.request(Publish::new(subjects.event("/", "e").expect("short"), Bytes::new())).expect("taken");
     assert_eq!(silence.within(LONG).await, Err(RequestError::NoResponders));
 }

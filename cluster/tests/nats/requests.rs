@@ -63,7 +63,8 @@ async fn an_emitter_gets_one_receipt_or_is_told_why_not() {
     let many = (0..100).map(|_| confirmed.join(&["b"]));
     assert!(futures_util::future::join_all(many).await.iter().all(Result::is_ok));
     let (raw, _events) = connect(&server).await;
-    let refused = raw.request(subjects.emit().clone(), Bytes::from_static(b"[]")).expect("taken");
+    let refused =
+        raw.request(Publish::new(subjects.emit().clone(), Bytes::from_static(b"[]"))).expect("taken");
     let refused = Reply::read(&refused.within(LONG).await.expect("answered")).expect("a reply");
     assert_eq!(refused, Reply::Refused("a message is a JSON object".to_owned()));
 
@@ -90,10 +91,10 @@ async fn what_the_server_says_of_a_request_is_no_message() {
     bus.subscribe(inbox.clone());
     let nobody = Publish { reply: Some(inbox), ..Publish::new(subjects.emit().clone(), Bytes::new()) };
     bus.publish(nobody).expect("taken");
-    let pending = bus.request(subjects.emit().clone(), Bytes::new()).expect("taken");
+    let pending = bus.request(Publish::new(subjects.emit().clone(), Bytes::new())).expect("taken");
     assert_eq!(pending.within(LONG).await, Err(RequestError::NoResponders));
     settle(&bus, &mut events).await;
-    let pending = bus.request(subjects.emit().clone(), Bytes::new()).expect("taken");
+    let pending = bus.request(Publish::new(subjects.emit().clone(), Bytes::new())).expect("taken");
     drop(bus);
     assert_eq!(pending.within(LONG).await, Err(RequestError::Closed));
     let closed = next_or_end(&mut events).await;
@@ -116,7 +117,7 @@ async fn a_request_keeps_its_place_among_what_is_published() {
     for number in 0..1000_u32 {
         let body = Bytes::from(number.to_be_bytes().to_vec());
         if number % 3 == 0 {
-            pending.push(bus.request(subjects.emit().clone(), body).expect("taken"));
+            pending.push(bus.request(Publish::new(subjects.emit().clone(), body)).expect("taken"));
         } else {
             bus.publish(Publish::new(subjects.emit().clone(), body)).expect("taken");
         }

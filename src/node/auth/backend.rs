@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_socketio::cluster::bus::Bus;
+use actix_socketio::cluster::bus::{Bus, Publish};
 use actix_socketio::cluster::subject::Subject;
+use actix_socketio::trace::{TRACEPARENT, TRACESTATE, Trace};
 use actix_socketio::{Refusal, Socket};
 use actix_web::http::{StatusCode, Uri};
 use schemars::JsonSchema;
@@ -183,6 +184,7 @@ impl Backend {
         auth: &Value,
         claims: &Map<String, Value>,
         address: Option<String>,
+        trace: &Trace,
     ) -> Result<Verdict, Refusal> {
         let handshake = socket.handshake();
         let names = self.options.headers.iter();
@@ -195,15 +197,15 @@ impl Backend {
             let _turn = self.turn.acquire().await;
             match &self.place {
                 Place::Nats { bus, subject } => {
-                    let pending =
-                        bus.request(subject.clone(), question.into()).map_err(|error| error.to_string())?;
+                    let message = Publish::new(subject.clone(), question.into()).traced(trace.outgoing());
+                    let pending = bus.request(message).map_err(|error| error.to_string())?;
                     let json = pending
                         .within(self.options.timeout.into())
                         .await
                         .map_err(|error| error.to_string())?;
                     serde_json::from_slice(&json).map_err(|error| error.to_string())
                 }
-                Place::Http { url, key } => post(url, key.as_deref(), question).await,
+                Place::Http { url, key } => post(url, key.as_deref(), question, trace).await,
             }
         };
         let answer = tokio::time::timeout(self.options.timeout.into(), asked).await;
@@ -229,7 +231,7 @@ impl Backend {
     }
 }
 
-async fn post(url: &str, key: Option<&str>, question: Vec<u8>) -> Result<Answer, String> {
+async fn post(url: &str, key: Option<&str>, question: Vec<u8>, trace: &Trace) -> Result<Answer, String> {
     let client = CLIENT.with(|client| {
         // The caller's timeout counts.
         client.get_or_init(|| awc::Client::builder().disable_redirects().disable_timeout().finish()).clone()
@@ -237,6 +239,12 @@ async fn post(url: &str, key: Option<&str>, question: Vec<u8>) -> Result<Answer,
     let mut request = client.post(url).content_type("application/json");
     if let Some(key) = key {
         request = request.bearer_auth(key);
+    }
+    if let Some(trace) = trace.outgoing() {
+        request = request.insert_header((TRACEPARENT, trace.traceparent()));
+        if let Some(state) = trace.state() {
+            request = request.insert_header((TRACESTATE, state));
+        }
     }
     let mut response = request.send_body(question).await.map_err(|error| error.to_string())?;
     let status = response.status();

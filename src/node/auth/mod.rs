@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use actix_socketio::cluster::bus::Bus;
+use actix_socketio::trace::Trace;
 use actix_socketio::{DisconnectReason, EveryNamespace, Refusal, Reply, Socket, SocketIo, TryData};
 use arc_swap::ArcSwapOption;
 use serde_json::{Map, Value, json};
@@ -133,9 +134,9 @@ impl Auth {
     pub(in crate::node) fn register(self: &Arc<Self>, every: EveryNamespace) -> EveryNamespace {
         let (asking, connected, gone, refreshing) = (self.clone(), self.clone(), self.clone(), self.clone());
         let every = every
-            .middleware(move |socket: Socket, auth: TryData<Value>| {
+            .middleware(move |socket: Socket, auth: TryData<Value>, trace: Trace| {
                 let this = asking.clone();
-                async move { this.admit(&socket, auth.0.unwrap_or_default()).await }
+                async move { this.admit(&socket, auth.0.unwrap_or_default(), &trace).await }
             })
             .on_connect(move |socket: Socket| {
                 let Expires(expires) = socket.data().get().unwrap_or(Expires(None));
@@ -257,8 +258,8 @@ impl Auth {
     }
 
     /// Before a socket is connected.
-    async fn admit(&self, socket: &Socket, auth: Value) -> Result<(), Refusal> {
-        let admitted = match self.ask(socket, &auth).await {
+    async fn admit(&self, socket: &Socket, auth: Value, trace: &Trace) -> Result<(), Refusal> {
+        let admitted = match self.ask(socket, &auth, trace).await {
             Ok(admitted) => admitted,
             Err(refusal) => {
                 self.counters.refused.fetch_add(1, Ordering::Relaxed);
@@ -279,7 +280,7 @@ impl Auth {
         Ok(())
     }
 
-    async fn ask(&self, socket: &Socket, auth: &Value) -> Result<Admitted, Refusal> {
+    async fn ask(&self, socket: &Socket, auth: &Value, trace: &Trace) -> Result<Admitted, Refusal> {
         let namespace = socket.namespace();
         if self.other.as_deref() == Some(namespace.name()) {
             return Ok(Admitted::nobody());
@@ -299,7 +300,7 @@ impl Auth {
         let verdict = match &self.backend {
             Some(backend) => {
                 let address = client_address(&socket.handshake()).map(|address| address.to_string());
-                backend.ask(socket, auth, &claims, address).await?
+                backend.ask(socket, auth, &claims, address, trace).await?
             }
             None => Verdict::default(),
         };

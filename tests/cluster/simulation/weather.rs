@@ -13,7 +13,6 @@ use actix_socketio::cluster::memory::{MemoryBus, MemoryHub};
 use actix_socketio::cluster::message::Message;
 use actix_socketio::cluster::request::PendingReply;
 use actix_socketio::cluster::subject::Subject;
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
@@ -172,8 +171,8 @@ impl Bus for RoughBus {
         self.0.bus.unsubscribe_queue(subject, group);
     }
 
-    fn request(&self, subject: Subject, body: Bytes) -> Result<PendingReply, PublishError> {
-        self.0.bus.request(subject, body)
+    fn request(&self, message: Publish) -> Result<PendingReply, PublishError> {
+        self.0.bus.request(message)
     }
 
     fn max_payload(&self) -> usize {
