@@ -27,7 +27,7 @@ use crate::namespaces::{Core, DynamicNamespace, Meter, Namespaces};
 use crate::protocol::{Args, Parser};
 use crate::service::Server;
 use crate::socket::Socket;
-use crate::trace::{Tracer, Tracing};
+use crate::trace::{Operation, Trace, Tracer, Tracing};
 use crate::uplink::{Site, Uplink};
 
 /// A Socket.IO server. Cheap to clone, usable from any thread; what is emitted on it goes to the namespace `/`.
@@ -274,8 +274,20 @@ impl SocketIoBuilder {
         namespaces.of("/");
         let number = core.number;
         let of_client = namespaces.clone();
-        let engine = self
-            .engine
+        let tracing = core.tracing.clone();
+        let engine = match tracing.is_on() {
+            true => self.engine.on_opening(move |transport| {
+                let transport = transport.as_str();
+                let mut begun = tracing.begin(&Operation::Handshake { transport }, &Trace::default());
+                Box::new(move |error| {
+                    if let Some(error) = error {
+                        begun.failed(error);
+                    }
+                })
+            }),
+            false => self.engine,
+        };
+        let engine = engine
             .node(node)
             .counters(core.counters.clone())
             .on_handshake(move |request| remember_app(number, request))

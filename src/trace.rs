@@ -13,6 +13,11 @@ pub use socketio_cluster::trace::{NoTraceParent, TRACEPARENT, TRACESTATE, TraceC
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Operation<'a> {
+    /// A client opens a connection: until it may, or is refused.
+    Handshake {
+        /// `polling` or `websocket`.
+        transport: &'static str,
+    },
     /// A client asks to be connected to a namespace: until its middlewares have decided.
     Connect {
         /// The namespace, as the client says it.

@@ -209,7 +209,14 @@ async fn admit(
         return Err(ConnectionError::BadRequest("transport and upgrade header do not fit"));
     }
     match sid {
-        None => open(engine, request, payload, transport, revision).await,
+        None => {
+            let watching = engine.hooks.opening.as_ref().map(|begin| begin(transport));
+            let opened = open(engine, request, payload, transport, revision).await;
+            if let Some(end) = watching {
+                end(opened.as_ref().err());
+            }
+            opened
+        }
         Some(sid) => {
             let Some(shared) = engine.connections.get(&sid) else {
                 let owner = relay::owner_of(engine, &sid).ok_or(ConnectionError::SessionIdUnknown)?;

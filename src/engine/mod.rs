@@ -65,6 +65,9 @@ pub type Allowed = Pin<Box<dyn Future<Output = Result<(), ConnectionError>>>>;
 type AllowHook = Arc<dyn Fn(HttpRequest) -> Allowed + Send + Sync>;
 type ErrorHook = Arc<dyn Fn(&HttpRequest, &ConnectionError) + Send + Sync>;
 type HandshakeHook = Arc<dyn Fn(&HttpRequest) + Send + Sync>;
+/// What is called when that is over, with why it was refused.
+type OpeningEnd = Box<dyn FnOnce(Option<&ConnectionError>)>;
+type OpeningHook = Arc<dyn Fn(TransportKind) -> OpeningEnd + Send + Sync>;
 type Open = Arc<dyn Fn(ConnectionHandle) -> Box<dyn ConnectionHandler> + Send + Sync>;
 
 /// What an application may have its say in.
@@ -76,6 +79,8 @@ pub(crate) struct Hooks {
     pub(crate) connection_error: Option<ErrorHook>,
     /// Sees every request that opens a session, on the session's thread.
     pub(crate) handshake: Option<HandshakeHook>,
+    /// Told when a request is about to open a session.
+    pub(crate) opening: Option<OpeningHook>,
 }
 
 pub(crate) struct EngineInner {
@@ -185,6 +190,15 @@ impl EngineBuilder {
 
     pub(crate) fn on_handshake(mut self, hook: impl Fn(&HttpRequest) + Send + Sync + 'static) -> Self {
         self.hooks.handshake = Some(Arc::new(hook));
+        self
+    }
+
+    /// Called when a session is about to be opened; what it returns is called when it was, or was refused.
+    pub(crate) fn on_opening(
+        mut self,
+        hook: impl Fn(TransportKind) -> OpeningEnd + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.opening = Some(Arc::new(hook));
         self
     }
 

@@ -24,6 +24,7 @@ mod reload;
 mod serve;
 mod signals;
 mod systemd;
+mod telemetry;
 mod tls;
 mod warning;
 mod webhooks;

@@ -29,6 +29,7 @@ use super::permissions::{LivePermissions, PatternError};
 use super::reload::Reload;
 use super::signals;
 use super::systemd::{self, State};
+use super::telemetry::{Telemetry, TelemetryError};
 use super::tls::{Tls, TlsError};
 use super::webhooks::Webhooks;
 
@@ -37,10 +38,13 @@ const CLIENT_FOLDERS: [&str; 2] =
     ["node_modules/socket.io-client", "tests/clients/js/node_modules/socket.io-client"];
 /// A stopping node closes its sessions first; HTTP connections that are merely kept open are not worth waiting for.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long a stopping node waits for its webhooks.
-const WEBHOOKS_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a stopping node waits for its webhooks, and for its collector.
+const LAST_DEADLINE: Duration = Duration::from_secs(5);
+/// The part of that which is the collector's, if there is one.
+const TELEMETRY_DEADLINE: Duration = Duration::from_secs(1);
 /// A node in which nothing but this is configured has the demo.
-const DEMO_SECTIONS: [&str; 8] = ["server", "tls", "nats", "cluster", "workers", "drain", "api", "log"];
+const DEMO_SECTIONS: [&str; 9] =
+    ["server", "tls", "nats", "cluster", "workers", "drain", "api", "telemetry", "log"];
 
 /// Why a node ends before it is told to.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +69,8 @@ pub(super) enum ServeError {
     Api(#[from] ApiError),
     #[error(transparent)]
     Admin(#[from] AdminError),
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error(transparent)]
@@ -117,6 +123,8 @@ pub(super) async fn serve(
     if let Some(auth) = &auth {
         builder = builder.every_namespace(|every| auth.register(every));
     }
+    let telemetry = Telemetry::start(&config.telemetry, &config.cluster.name())?;
+    builder = telemetry.register(builder);
     let limits = Limits::new(&config.limits, reload);
     builder = limits.register(builder);
     let gate: Arc<dyn Gate> = Arc::new(LivePermissions::new(&config.permissions, reload)?);
@@ -182,7 +190,7 @@ pub(super) async fn serve(
     metrics.add(auth.clone());
     metrics.add(limits);
     let known = Known { stop: stop.clone(), metrics, auth, presences };
-    let api = Api::start(&io, known, &config.api, reload, admin_files.as_ref())?;
+    let api = Api::start(&io, known, &config.api, reload, admin_files.as_ref(), &telemetry)?;
     let url = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
     introduce(&io, &url, demo.is_some(), is_clustered, client_folder.as_deref(), api.as_ref());
     systemd::keep_alive();
@@ -191,7 +199,9 @@ pub(super) async fn serve(
     if let Some(api) = api {
         api.stop().await;
     }
-    webhooks.finish(WEBHOOKS_DEADLINE).await;
+    let for_telemetry = if telemetry.is_on() { TELEMETRY_DEADLINE } else { Duration::ZERO };
+    webhooks.finish(LAST_DEADLINE - for_telemetry).await;
+    telemetry.finish(for_telemetry).await;
     // Whoever started it may have closed its end: that is no reason to fail.
     let _ = writeln!(io::stdout(), "stopped");
     Ok(ExitCode::SUCCESS)

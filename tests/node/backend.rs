@@ -1,6 +1,6 @@
 //! What a node asks others before it lets a client in: the backend, and an issuer for its keys.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use actix_socketio::cluster::NatsBus;
 use actix_socketio::cluster::bus::{Bus, BusEvent, Publish};
@@ -8,89 +8,12 @@ use actix_socketio::cluster::subject::Subject;
 use base64::Engine as _;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpListener;
 
+use crate::answering::Answering;
 use crate::client::Client;
 use crate::nats::{NatsServer, free_port, scratch};
 use crate::process::Node;
 use crate::tokens::{Issuer, seconds};
-
-/// An HTTP server that answers every request alike: status, and body.
-struct Answering {
-    port: u16,
-    answer: Arc<Mutex<(u16, String)>>,
-    /// Heads and bodies of the requests.
-    asked: Arc<Mutex<Vec<(String, String)>>>,
-}
-
-impl Answering {
-    async fn start(tls: Option<Arc<rustls::ServerConfig>>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let (answer, asked) = (Arc::new(Mutex::new((200, "{\"ok\":true}".to_owned()))), Arc::default());
-        let server = Self { port, answer: answer.clone(), asked: Arc::clone(&asked) };
-        tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let (answer, asked, tls) = (answer.clone(), asked.clone(), tls.clone());
-                tokio::spawn(async move {
-                    match tls {
-                        Some(tls) => {
-                            if let Ok(stream) = tokio_rustls::TlsAcceptor::from(tls).accept(stream).await {
-                                serve(stream, &answer, &asked).await;
-                            }
-                        }
-                        None => serve(stream, &answer, &asked).await,
-                    }
-                });
-            }
-        });
-        server
-    }
-
-    fn answers(&self, status: u16, body: &Value) {
-        *self.answer.lock().unwrap() = (status, body.to_string());
-    }
-
-    fn asked(&self) -> Vec<(String, String)> {
-        std::mem::take(&mut self.asked.lock().unwrap())
-    }
-}
-
-async fn serve(
-    mut stream: impl AsyncRead + AsyncWrite + Unpin,
-    answer: &Mutex<(u16, String)>,
-    asked: &Mutex<Vec<(String, String)>>,
-) {
-    let mut input = Vec::new();
-    loop {
-        let head = loop {
-            if let Some(end) = input.windows(4).position(|window| window == b"\r\n\r\n") {
-                break end + 4;
-            }
-            if stream.read_buf(&mut input).await.unwrap_or(0) == 0 {
-                return;
-            }
-        };
-        let text = String::from_utf8(input[..head].to_vec()).unwrap().to_lowercase();
-        let length = text.lines().find_map(|line| line.strip_prefix("content-length: "));
-        let length: usize = length.map_or(0, |length| length.parse().unwrap());
-        while input.len() < head + length {
-            if stream.read_buf(&mut input).await.unwrap_or(0) == 0 {
-                return;
-            }
-        }
-        let body = String::from_utf8(input[head..head + length].to_vec()).unwrap();
-        input.drain(..head + length);
-        asked.lock().unwrap().push((text, body));
-        let (status, body) = answer.lock().unwrap().clone();
-        let response = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-        if stream.write_all(response.as_bytes()).await.is_err() {
-            return;
-        }
-    }
-}
 
 fn refusal(answer: &str) -> Value {
     serde_json::from_str(answer.strip_prefix("44").unwrap_or_else(|| panic!("{answer}"))).unwrap()
@@ -117,7 +40,7 @@ async fn a_backend_over_http_decides() {
         head.starts_with("post /connect ") && head.contains("\r\nauthorization: bearer sesame\r\n"),
         "{head}"
     );
-    let question: Value = serde_json::from_str(body).unwrap();
+    let question: Value = serde_json::from_slice(body).unwrap();
     assert_eq!(
         question,
         json!({"namespace": "/", "auth": {"ticket": 7}, "claims": {}, "address": "127.0.0.1", "headers": {"x-device": "d1"}})

@@ -11,6 +11,7 @@ mod support;
 mod nats;
 
 mod admin;
+mod answering;
 mod authentication;
 mod backend;
 mod client;
@@ -27,6 +28,7 @@ mod program;
 mod reloading;
 mod rolling;
 mod tokens;
+mod tracing;
 
 use std::time::{Duration, Instant};
 

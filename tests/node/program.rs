@@ -9,6 +9,11 @@ use std::time::{Duration, Instant};
 use crate::support::Address;
 use crate::{LONG, ms, until};
 
+/// What changes what a node does.
+fn is_ours(variable: &str) -> bool {
+    variable.starts_with("SOCKETIO_") || variable.starts_with("OTEL_") || variable == "RUST_LOG"
+}
+
 /// The program; killed when dropped.
 pub(crate) struct Program {
     child: Child,
@@ -21,7 +26,7 @@ impl Program {
     pub(crate) fn spawn(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_actix-socketio"));
         for (name, _) in std::env::vars_os() {
-            if name.to_str().is_some_and(|name| name.starts_with("SOCKETIO_") || name == "RUST_LOG") {
+            if name.to_str().is_some_and(is_ours) {
                 command.env_remove(name);
             }
         }

@@ -34,6 +34,7 @@ use self::state::ApiState;
 pub(in crate::node) use self::state::Known;
 use super::admin::Files;
 use super::reload::Reload;
+use super::telemetry::{Telemetry, traced};
 
 /// Why the internal listener is not there.
 #[derive(Debug, thiserror::Error)]
@@ -58,10 +59,12 @@ impl Api {
         options: &ApiOptions,
         reload: &Reload,
         admin: Option<&Files>,
+        telemetry: &Telemetry,
     ) -> Result<Option<Self>, ApiError> {
         let Some(address) = options.address() else { return Ok(None) };
         let max_connections = options.max_connections;
         let state = web::Data::new(ApiState::new(io.clone(), known, options.clone(), reload)?);
+        let telemetry = web::Data::new(telemetry.clone());
         let admin = admin.cloned();
         let server = HttpServer::new(move || {
             let pages = |config: &mut web::ServiceConfig| {
@@ -71,7 +74,9 @@ impl Api {
             };
             App::new()
                 .app_data(state.clone())
+                .app_data(telemetry.clone())
                 .wrap(middleware::from_fn(problem::every_error))
+                .wrap(middleware::from_fn(traced))
                 .configure(routes)
                 .configure(pages)
                 .default_service(web::to(not_found))

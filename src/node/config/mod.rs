@@ -62,6 +62,7 @@ use super::drain::Drain;
 use super::limits::LimitOptions;
 use super::namespaces::{self, Namespaces};
 use super::permissions::PermissionOptions;
+use super::telemetry::TelemetryOptions;
 use super::tls::TlsOptions;
 use super::webhooks::WebhookOptions;
 
@@ -95,6 +96,7 @@ pub(crate) struct Config {
     pub(crate) drain: Drain,
     pub(crate) api: ApiOptions,
     pub(in crate::node) admin: AdminOptions,
+    pub(in crate::node) telemetry: TelemetryOptions,
     pub(crate) log: Log,
 }
 
@@ -187,6 +189,7 @@ impl Config {
             let complaint = "its pages are on the internal listener, whose port is api.port, unless admin.ui_public is true";
             Findings::new(sources, "admin", found).add("ui_dir", complaint);
         }
+        self.telemetry.check(&mut Findings::new(sources, "telemetry", found));
         self.log.check(&mut Findings::new(sources, "log", found));
         if !self.nats.is_given() && !self.workers.events.is_empty() {
             let complaint = "workers are on NATS: nats.servers names it";

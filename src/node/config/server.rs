@@ -32,7 +32,7 @@ pub(crate) struct Server {
     #[schemars(extend("x-env" = "SOCKETIO_CLIENT_DIR"), example = "/usr/share/socket.io-client")]
     pub(crate) client_dir: Option<PathBuf>,
     /// Whether the demo is served: it lets everybody in. Without it: if the node listens on loopback and nothing is configured
-    /// beyond [server], [tls], [nats], [cluster], [workers], [drain], [api] and [log].
+    /// beyond [server], [tls], [nats], [cluster], [workers], [drain], [api], [telemetry] and [log].
     #[schemars(example = false)]
     pub(crate) demo: Option<bool>,
 }
