@@ -3,10 +3,12 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytestring::ByteString;
 use serde_json::value::RawValue;
+use smallvec::SmallVec;
 
 use crate::ack::Ack;
 use crate::disconnect_reason::DisconnectReason;
@@ -33,10 +35,9 @@ pub(crate) struct ClientInner {
     connection: ConnectionHandle,
     namespaces: Arc<Namespaces>,
     decoder: RefCell<Decoder>,
-    places: RefCell<Vec<(ByteString, Place)>>,
+    /// Most clients have one.
+    places: RefCell<SmallVec<[(ByteString, Place); 1]>>,
     load: Rc<Load>,
-    /// Acknowledgements that sockets of this connection owe.
-    owed: Arc<std::sync::atomic::AtomicUsize>,
     /// When a namespace must have been joined.
     connect_by: Cell<Option<Instant>>,
     /// When a packet must have all of its attachments.
@@ -70,10 +71,8 @@ impl Client {
         let metering = metering.map(|meter| Box::new(Metering { meter, refused: None }));
         let client = Rc::new(ClientInner {
             decoder: RefCell::new(Decoder::new(config.parser, revision, limits)),
-            // Most clients have one.
-            places: RefCell::new(Vec::with_capacity(1)),
+            places: RefCell::default(),
             load: Rc::default(),
-            owed: Arc::default(),
             connect_by: Cell::new(Some(Instant::now() + config.connect_timeout)),
             complete_by: Cell::new(None),
             is_open: Cell::new(true),
@@ -147,7 +146,7 @@ impl ConnectionHandler for Client {
 
     fn backlog(&self) -> Backlog {
         let load = &self.0.load;
-        let awaits_ack = self.0.owed.load(std::sync::atomic::Ordering::Relaxed) > 0;
+        let awaits_ack = self.0.connection.awaited_acks().load(Ordering::Relaxed) > 0;
         // One large event whose handler asks its client back is nothing that piles up.
         let running = if awaits_ack { load.running.get() } else { 0 };
         Backlog { bytes: load.bytes.get().saturating_sub(running), awaits_ack }
@@ -269,8 +268,11 @@ impl ClientInner {
             self.refuse(name, &Refusal::new("Too many namespaces"));
             return Ok(());
         }
-        // A copy: a slice would keep the client's whole message alive.
-        let name = ByteString::from(name);
+        let name = match name {
+            "/" => ByteString::from_static("/"),
+            // A copy: a slice would keep the client's whole message alive.
+            name => ByteString::from(name),
+        };
         places.push((name.clone(), Place::Connecting));
         drop(places);
         let this = self.clone();
@@ -293,7 +295,7 @@ impl ClientInner {
             self.refuse(&name, &Refusal::new("Invalid namespace"));
             return;
         };
-        let socket = Socket::new(namespace.clone(), self.connection.clone(), auth.clone(), self.owed.clone());
+        let socket = Socket::new(namespace.clone(), self.connection.clone(), auth.clone());
         let middlewares = namespace.registry.load().middlewares.clone();
         for middleware in middlewares {
             let call = Call {

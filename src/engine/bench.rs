@@ -2,7 +2,6 @@
 //!
 //! No public API: hidden, and changed without notice.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,6 +15,7 @@ use super::message::Message;
 use super::native::{NativeStream, Taken};
 use super::out::{Item, Out};
 use super::packet::Revision;
+use super::queue::Queue;
 use super::turn::Slot;
 use super::{ConnectionError, Engine, TransportKind};
 
@@ -39,7 +39,7 @@ pub async fn connect(
 #[derive(Debug)]
 pub struct Outbox {
     outbox: super::outbox::Outbox,
-    pending: VecDeque<Item>,
+    pending: Queue,
 }
 
 impl Outbox {
@@ -47,18 +47,18 @@ impl Outbox {
     pub fn new(bytes: usize) -> Self {
         let outbox = super::outbox::Outbox::new(bytes, Revision::V4);
         outbox.attach_native(Slot::nowhere());
-        Self { outbox, pending: VecDeque::new() }
+        Self { outbox, pending: Queue::default() }
     }
 
     /// Queues a message.
     pub fn push(&self, message: &Arc<Message>, now: Instant) {
-        self.outbox.push(Out::Message(message.clone()), false, now);
+        self.outbox.push(Out::Message(message.clone()), false, now.into());
     }
 
     /// Takes everything and says that the kernel has it: how many bytes.
     pub fn drain(&mut self) -> usize {
-        self.outbox.take_for_native(usize::MAX, &mut self.pending);
-        let taken = self.pending.drain(..).map(|item| item.size).sum();
+        self.outbox.take_for_native(0, usize::MAX, &mut self.pending);
+        let taken = std::mem::take(&mut self.pending).iter().map(Item::size).sum();
         self.outbox.credit(taken, false);
         taken
     }

@@ -1,14 +1,15 @@
 //! What the rest of the server holds of a connection, from any thread.
 
 use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use actix::Addr;
 
 use super::connection::{CheckOutbox, Close, Connection, Resume};
 use super::message::Message;
+use super::moment::Moment;
 use super::out::Out;
 use super::outbox::{Outbox, Pushed};
 use super::packet::{Packet, Revision};
@@ -107,11 +108,11 @@ pub(super) struct Shared {
     is_slow: AtomicBool,
     /// Revision 3: whether the session was opened without `b64`.
     pub(super) supports_binary: bool,
-    /// When the session expires, in nanoseconds since [`EPOCH`]; 0: not while the connection is paused.
+    /// When the session expires, as a [`Moment`]; 0: not while the connection is paused.
     expires_at: AtomicU64,
+    /// See [`ConnectionHandle::awaited_acks`].
+    awaited_acks: AtomicUsize,
 }
-
-static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl Shared {
     pub(super) fn new(
@@ -137,6 +138,7 @@ impl Shared {
             supports_binary: request.query("b64").is_none(),
             request,
             expires_at: AtomicU64::new(0),
+            awaited_acks: AtomicUsize::new(0),
         }
     }
 
@@ -159,15 +161,14 @@ impl Shared {
         self.addr.get().is_some_and(actix::Addr::connected)
     }
 
-    pub(super) fn set_expiry(&self, at: Option<Instant>) {
-        let nanos = at.map_or(0, |at| at.saturating_duration_since(*EPOCH).as_nanos().max(1));
-        self.expires_at.store(u64::try_from(nanos).unwrap_or(u64::MAX), Ordering::Relaxed);
+    pub(super) fn set_expiry(&self, at: Option<Moment>) {
+        self.expires_at.store(at.map_or(0, Moment::nanos), Ordering::Relaxed);
     }
 
     /// Whether the last sign of life is too long ago, to the nanosecond: timers may be a little late.
     pub(super) fn is_expired(&self) -> bool {
         let expires_at = self.expires_at.load(Ordering::Relaxed);
-        expires_at != 0 && EPOCH.elapsed().as_nanos() >= u128::from(expires_at)
+        expires_at != 0 && Moment::now().nanos() >= expires_at
     }
 
     /// Sends the actor something; silently nothing if it is gone.
@@ -183,7 +184,7 @@ impl Shared {
     }
 
     /// Queues something to send; a client that does not keep up is judged here.
-    pub(super) fn push(&self, out: Out, is_volatile: bool, now: Instant) -> Pushed {
+    pub(super) fn push(&self, out: Out, is_volatile: bool, now: Moment) -> Pushed {
         let pushed = self.outbox.push(out, is_volatile, now);
         match pushed {
             Pushed::Over => {
@@ -249,10 +250,10 @@ impl ConnectionHandle {
     /// the client cannot take it at once. A client that falls behind by more than
     /// [`outbox_bytes`](crate::config::EngineConfig::outbox_bytes) is closed.
     pub fn send(&self, message: Arc<Message>, is_volatile: bool) -> bool {
-        self.send_at(message, is_volatile, Instant::now())
+        self.send_at(message, is_volatile, Moment::now())
     }
 
-    pub(crate) fn send_at(&self, message: Arc<Message>, is_volatile: bool, now: Instant) -> bool {
+    pub(crate) fn send_at(&self, message: Arc<Message>, is_volatile: bool, now: Moment) -> bool {
         matches!(self.0.push(Out::Message(message), is_volatile, now), Pushed::Queued | Pushed::Over)
     }
 
@@ -295,6 +296,11 @@ impl ConnectionHandle {
         if self.0.is_paused.load(Ordering::Relaxed) {
             self.0.tell(Resume);
         }
+    }
+
+    /// Acknowledgements that handlers of this connection wait for: as long as there are any, its client has to be read.
+    pub(crate) fn awaited_acks(&self) -> &AtomicUsize {
+        &self.0.awaited_acks
     }
 
     /// Its endpoint.

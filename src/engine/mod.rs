@@ -12,6 +12,7 @@ mod base64;
 #[cfg(feature = "bench-internals")]
 #[doc(hidden)]
 pub mod bench;
+mod clock;
 mod connection;
 mod connections;
 mod drain;
@@ -22,6 +23,7 @@ mod link;
 mod local;
 pub(crate) mod local_tasks;
 mod message;
+mod moment;
 mod native;
 mod out;
 mod outbox;
@@ -29,6 +31,7 @@ pub mod packet;
 pub mod payload;
 mod polling;
 pub(crate) mod query;
+mod queue;
 mod relay;
 mod request;
 mod take_over;
@@ -48,6 +51,7 @@ pub use self::handle::{Backlog, ConnectionHandle, ConnectionHandler, Incoming, T
 pub use self::handshake::{ConnectionError, HeadersHook};
 pub(crate) use self::local::{LocalClient, LocalEvent};
 pub use self::message::{Message, MessageBuilder};
+pub(crate) use self::moment::Moment;
 pub use self::packet::Revision;
 pub use self::relay::{RelayBus, RelayInbox};
 pub use self::request::HandshakeRequest;

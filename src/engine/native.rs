@@ -4,14 +4,13 @@
 //! connection's actor ([`Reader`]), and writes once per turn of the event loop what the turn produced.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix::prelude::*;
 use bytes::Bytes;
@@ -21,7 +20,9 @@ use tokio::net::TcpStream;
 use super::connection::Connection;
 use super::frame::{FrameLimits, FrameReader, WsEvent};
 use super::handle::Shared;
+use super::moment::Moment;
 use super::out::{Item, Out};
+use super::queue::Queue;
 use super::turn::{self, Flush, Slot};
 
 /// Bytes read at once, into a buffer of the thread.
@@ -154,8 +155,8 @@ impl NativeStream {
 pub(super) struct NativeSocket {
     stream: RefCell<NativeStream>,
     shared: Arc<Shared>,
-    /// Taken from the outbox, not yet in the kernel; `written` bytes of the first are.
-    pending: RefCell<VecDeque<Item>>,
+    /// Taken from the outbox, not yet in the kernel; `written` bytes of the first are. None if there is nothing.
+    pending: RefCell<Option<Box<Queue>>>,
     written: Cell<usize>,
     slot: Cell<Option<Slot>>,
     /// The connection's task, which waits for the kernel when it is blocked.
@@ -175,11 +176,10 @@ impl NativeSocket {
     /// `head` is what has to be written before all else.
     pub(super) fn new(stream: NativeStream, head: Bytes, shared: Arc<Shared>) -> Rc<Self> {
         let has_head = !head.is_empty();
-        let pending = has_head.then(|| Item::direct(Out::Head(head)));
-        Rc::new(Self {
+        let socket = Rc::new(Self {
             stream: RefCell::new(stream),
             shared,
-            pending: RefCell::new(pending.into_iter().collect()),
+            pending: RefCell::default(),
             written: Cell::new(0),
             slot: Cell::new(None),
             task: RefCell::default(),
@@ -190,7 +190,15 @@ impl NativeSocket {
             is_watched: Cell::new(false),
             is_dead: Cell::new(false),
             is_finishing: Cell::new(false),
-        })
+        });
+        if has_head {
+            socket.put(Item::direct(Out::Head(Box::new(head))));
+        }
+        socket
+    }
+
+    fn put(&self, item: Item) {
+        self.pending.borrow_mut().get_or_insert_default().push_back(item);
     }
 
     /// Drains the outbox from now on.
@@ -206,14 +214,14 @@ impl NativeSocket {
 
     /// Sends a frame past the outbox.
     pub(super) fn send_direct(self: &Rc<Self>, frame: Bytes) {
-        self.pending.borrow_mut().push_back(Item::direct(Out::Frame(frame)));
+        self.put(Item::direct(Out::Frame(Box::new(frame))));
         self.clone().flush();
     }
 
     /// Since when the first byte the kernel does not take has been waiting.
-    pub(super) fn blocked_on(&self) -> Option<Instant> {
+    pub(super) fn blocked_on(&self) -> Option<Moment> {
         let pending = self.pending.borrow();
-        pending.front().filter(|_| self.is_blocked.get()).map(|item| item.since)
+        pending.as_ref()?.front().filter(|_| self.is_blocked.get()).map(|item| item.since)
     }
 
     pub(super) fn stop_watching(&self) {
@@ -231,7 +239,7 @@ impl NativeSocket {
             // A plain socket without unread bytes is closed in order by letting go of it.
             let is_over = self.is_dead.get()
                 || self.is_heard_out.get()
-                    && self.pending.borrow().is_empty()
+                    && self.pending.borrow().is_none()
                     && matches!(*self.stream.borrow(), NativeStream::Tcp(_));
             if !is_over {
                 super::local_tasks::spawn(async move {
@@ -265,12 +273,12 @@ impl NativeSocket {
             // More may be pushed before the actor notices; `written` belongs to an item that is gone.
             return Poll::Ready(());
         }
-        let mut pending = self.pending.borrow_mut();
+        let mut pending = self.pending.take().map_or_else(Queue::default, |pending| *pending);
         let (mut credit, mut sent, mut packets) = (0, 0, 0);
+        if self.is_attached.get() && (pending.is_empty() || self.has_head.take()) {
+            self.shared.outbox.take_for_native(0, WRITE_BUFFER, &mut pending);
+        }
         let blocked = loop {
-            if (pending.is_empty() || self.has_head.take()) && self.is_attached.get() {
-                self.shared.outbox.take_for_native(WRITE_BUFFER, &mut pending);
-            }
             if pending.is_empty() {
                 break self.stream.borrow_mut().poll_flush(context).is_pending();
             }
@@ -283,17 +291,18 @@ impl NativeSocket {
                 }
                 Poll::Ready(_) => {
                     self.is_dead.set(true);
-                    pending.clear();
+                    pending = Queue::default();
                     break false;
                 }
                 Poll::Pending => break true,
             }
+            if pending.is_empty() && self.is_attached.get() {
+                self.shared.outbox.take_for_native(std::mem::take(&mut credit), WRITE_BUFFER, &mut pending);
+            }
         };
-        if pending.is_empty() {
-            // An idle connection keeps no memory for what it may have to send.
-            *pending = VecDeque::new();
+        if !pending.is_empty() {
+            self.pending.replace(Some(Box::new(pending)));
         }
-        drop(pending);
         if sent > 0 {
             self.shared.engine.counters.here().websocket.sent(packets, sent);
         }
@@ -305,7 +314,7 @@ impl NativeSocket {
     }
 
     /// One write of as much as fits a buffer.
-    fn write_some(&self, pending: &VecDeque<Item>, context: &mut TaskContext<'_>) -> Poll<io::Result<usize>> {
+    fn write_some(&self, pending: &Queue, context: &mut TaskContext<'_>) -> Poll<io::Result<usize>> {
         let revision = self.shared.outbox.revision;
         let mut stream = self.stream.borrow_mut();
         let mut items = pending.iter();
@@ -319,7 +328,7 @@ impl NativeSocket {
             buffer.clear();
             buffer.extend_from_slice(first);
             for item in items {
-                if buffer.len() + item.size > WRITE_BUFFER {
+                if buffer.len() + item.size() > WRITE_BUFFER {
                     break;
                 }
                 item.out.append_websocket(revision, buffer);
@@ -329,7 +338,7 @@ impl NativeSocket {
     }
 
     /// Forgets what has been written; returns the outbox's bytes among it, and how many packets it was.
-    fn advance(&self, pending: &mut VecDeque<Item>, written: usize) -> (usize, usize) {
+    fn advance(&self, pending: &mut Queue, written: usize) -> (usize, usize) {
         let revision = self.shared.outbox.revision;
         let (mut credit, mut packets) = (0, 0);
         let mut done = self.written.get() + written;
@@ -339,7 +348,7 @@ impl NativeSocket {
                 break;
             }
             done -= length;
-            credit += item.size;
+            credit += item.size();
             packets += item.out.packets();
             pending.pop_front();
         }
@@ -349,6 +358,10 @@ impl NativeSocket {
 }
 
 impl Flush for NativeSocket {
+    fn look(&self) -> bool {
+        self.is_dead.get() || self.shared.outbox.look()
+    }
+
     fn flush(self: Rc<Self>) {
         let mut context = TaskContext::from_waker(Waker::noop());
         // Many sockets are flushed in one task. Its budget is for fewer: to the rest the kernel would look full.
@@ -367,14 +380,15 @@ impl Flush for NativeSocket {
 pub(super) struct Reader {
     socket: Rc<NativeSocket>,
     frames: FrameReader,
-    /// Bytes that came with the handshake.
-    first: Bytes,
+    /// Bytes that came with the handshake: rarely any.
+    first: Option<Box<Bytes>>,
     /// The actor was paused with whole frames left in `frames`.
     has_rest: bool,
 }
 
 impl Reader {
     pub(super) fn new(socket: Rc<NativeSocket>, first: Bytes) -> Self {
+        let first = (!first.is_empty()).then(|| Box::new(first));
         Self { socket, frames: FrameReader::default(), first, has_rest: false }
     }
 
@@ -440,8 +454,8 @@ impl ActorFuture<Connection> for Reader {
             if connection.is_paused() {
                 return Poll::Pending;
             }
-            if !this.first.is_empty() || this.has_rest {
-                let mut first = std::mem::take(&mut this.first).to_vec();
+            if this.first.is_some() || this.has_rest {
+                let mut first = this.first.take().map_or_else(Vec::new, |first| first.to_vec());
                 if !this.feed(&mut first, connection, ctx) {
                     return Poll::Ready(());
                 }

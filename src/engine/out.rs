@@ -1,33 +1,33 @@
 //! What goes through an outbox: messages, control packets and ready frames, and how each travels.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 
 use super::frame::{OpCode, write_frame};
 use super::message::Message;
+use super::moment::Moment;
 use super::packet::Revision;
 
-/// Something to send.
+/// Something to send. Small: what is rare is in a box.
 #[derive(Clone, Debug)]
 pub(crate) enum Out {
     /// A message.
     Message(Arc<Message>),
     /// The OPEN packet: JSON.
-    Open(Bytes),
+    Open(Box<Bytes>),
     /// Nothing: releases a poll.
     Noop,
     /// A heartbeat question.
     Ping,
     /// A heartbeat answer.
-    Pong(Bytes),
+    Pong(Box<Bytes>),
     /// The end: a CLOSE packet for a poll, a close frame with this code for a websocket.
     Close(u16),
     /// A ready websocket frame (the answer to a websocket ping).
-    Frame(Bytes),
+    Frame(Box<Bytes>),
     /// The HTTP answer that a websocket begins with.
-    Head(Bytes),
+    Head(Box<Bytes>),
 }
 
 impl Out {
@@ -61,7 +61,7 @@ impl Out {
                 write_frame(&mut frame, OpCode::Close, &code.to_be_bytes());
                 frame.into()
             }
-            Self::Frame(frame) | Self::Head(frame) => frame.clone(),
+            Self::Frame(frame) | Self::Head(frame) => Bytes::clone(frame),
         }
     }
 
@@ -105,14 +105,19 @@ fn text_frame(kind: &[u8], data: &[u8]) -> Bytes {
 #[derive(Debug)]
 pub(super) struct Item {
     pub(super) out: Out,
-    pub(super) size: usize,
-    pub(super) since: Instant,
+    pub(super) since: Moment,
     pub(super) is_volatile: bool,
+    /// It goes past the queue, and counts for nothing.
+    pub(super) is_direct: bool,
 }
 
 impl Item {
-    /// Something that goes past the queue and counts for nothing.
     pub(super) fn direct(out: Out) -> Self {
-        Self { out, size: 0, since: Instant::now(), is_volatile: false }
+        Self { out, since: Moment::now(), is_volatile: false, is_direct: true }
+    }
+
+    /// The bytes it counts for.
+    pub(super) fn size(&self) -> usize {
+        if self.is_direct { 0 } else { self.out.size() }
     }
 }

@@ -3,15 +3,16 @@
 //! Order is this queue's order. Producers are sockets, hubs and the connection itself, from any thread; the
 //! consumer is a waiting poll, the native socket, or the body of an embedded websocket's response.
 
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::moment::Moment;
 use super::out::{Item, Out};
 use super::packet::Revision;
+use super::queue::Queue;
 use super::turn::Slot;
 
 /// What became of a push.
@@ -49,7 +50,7 @@ struct Waiting {
 
 #[derive(Debug)]
 struct Inner {
-    queue: VecDeque<Item>,
+    queue: Queue,
     /// Bytes queued, and taken by a native socket but not yet in the kernel.
     bytes: usize,
     reader: Reader,
@@ -99,7 +100,7 @@ impl Outbox {
     /// An empty outbox of a polling session, bounded to `bound` bytes.
     pub(super) fn new(bound: usize, revision: Revision) -> Self {
         let inner = Inner {
-            queue: VecDeque::new(),
+            queue: Queue::default(),
             bytes: 0,
             reader: Reader::Polling(None),
             owner: None,
@@ -121,7 +122,7 @@ impl Outbox {
     }
 
     /// Queues something and sees to it that the transport notices.
-    pub(super) fn push(&self, out: Out, is_volatile: bool, since: Instant) -> Pushed {
+    pub(super) fn push(&self, out: Out, is_volatile: bool, since: Moment) -> Pushed {
         let mut inner = self.lock();
         if inner.is_closed || inner.is_overflown {
             return Pushed::Closed;
@@ -150,7 +151,7 @@ impl Outbox {
             inner.allowance = inner.allowance.max(size);
         }
         inner.bytes += size;
-        inner.queue.push_back(Item { out, size, since, is_volatile });
+        inner.queue.push_back(Item { out, since, is_volatile, is_direct: false });
         let is_over = inner.bytes > self.bound + inner.allowance;
         let wake = inner.notify(&self.flush_is_due);
         drop(inner);
@@ -175,6 +176,11 @@ impl Outbox {
         slot.flush_now();
     }
 
+    /// Reads it without a lock, for the sake of the caches.
+    pub(super) fn look(&self) -> bool {
+        self.inner.is_poisoned() || self.flush_is_due.load(Ordering::Relaxed)
+    }
+
     /// Whether another thread pushed something since the last call.
     pub(super) fn take_flush_due(&self) -> bool {
         self.flush_is_due.load(Ordering::Relaxed) && self.flush_is_due.swap(false, Ordering::Acquire)
@@ -186,7 +192,7 @@ impl Outbox {
     }
 
     /// Since when the first item has been waiting.
-    pub(super) fn oldest(&self) -> Option<Instant> {
+    pub(super) fn oldest(&self) -> Option<Moment> {
         self.lock().queue.front().map(|item| item.since)
     }
 
@@ -219,13 +225,13 @@ impl Outbox {
             return true;
         }
         if discard {
-            let dropped: usize = inner.queue.drain(..).map(|item| item.size).sum();
-            inner.bytes -= dropped;
+            let queue = std::mem::take(&mut inner.queue);
+            inner.bytes -= queue.iter().map(Item::size).sum::<usize>();
         }
         if let Some(out) = last {
-            let size = out.size();
-            inner.bytes += size;
-            inner.queue.push_back(Item { out, size, since: Instant::now(), is_volatile: false });
+            inner.bytes += out.size();
+            let since = Moment::now();
+            inner.queue.push_back(Item { out, since, is_volatile: false, is_direct: false });
         }
         inner.is_closed = true;
         let is_done = match &inner.reader {
@@ -340,24 +346,26 @@ impl Outbox {
         }
     }
 
-    /// Takes about `max_bytes` for the native socket. They count until they are [credited](Self::credit).
-    pub(super) fn take_for_native(&self, max_bytes: usize, into: &mut VecDeque<Item>) {
+    /// Takes about `max_bytes` for the native socket. They count until they are credited: here those `credited` that the
+    /// kernel has taken meanwhile, or by [`credit`](Self::credit).
+    pub(super) fn take_for_native(&self, credited: usize, max_bytes: usize, into: &mut Queue) {
         let mut inner = self.lock();
         inner.is_scheduled = false;
+        inner.bytes -= credited.min(inner.bytes);
+        let wakers = inner.room_wakers(self.bound / 2);
         if into.is_empty() && inner.bytes <= max_bytes {
             // Mostly all of it, together with its memory.
             std::mem::swap(into, &mut inner.queue);
-            return;
+        } else {
+            let mut taken = 0;
+            while taken < max_bytes {
+                let Some(item) = inner.queue.pop_front() else { break };
+                taken += item.size();
+                into.push_back(item);
+            }
         }
-        let mut taken = 0;
-        while taken < max_bytes {
-            let Some(item) = inner.queue.pop_front() else { break };
-            taken += item.size;
-            into.push_back(item);
-        }
-        if inner.queue.is_empty() {
-            inner.queue = VecDeque::new();
-        }
+        drop(inner);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     /// The kernel has taken `bytes` of what the native socket took, and would take more or not.
@@ -383,7 +391,7 @@ impl Outbox {
         let (items, wakers) = inner.take(usize::MAX, max_bytes);
         drop(inner);
         wakers.into_iter().for_each(Waker::wake);
-        let mut frames = Vec::with_capacity(items.iter().map(|item| item.size).sum());
+        let mut frames = Vec::with_capacity(items.iter().map(Item::size).sum());
         let mut packets = 0;
         for item in items {
             packets += item.out.packets();
@@ -399,8 +407,8 @@ impl Outbox {
     }
 
     /// How long the first item has been waiting at `now`.
-    pub(super) fn age(&self, now: Instant) -> Duration {
-        self.oldest().map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+    pub(super) fn age(&self, now: Moment) -> Duration {
+        self.oldest().map_or(Duration::ZERO, |since| now.since(since))
     }
 }
 
@@ -422,7 +430,7 @@ impl Inner {
         let mut dropped = 0;
         self.queue.retain(|item| {
             if item.is_volatile {
-                dropped += item.size;
+                dropped += item.size();
             }
             !item.is_volatile
         });
@@ -460,18 +468,15 @@ impl Inner {
         let mut items = Vec::with_capacity(self.queue.len().min(max_packets));
         while let Some(next) = self.queue.front() {
             packets += next.out.packets();
-            if !items.is_empty() && (taken + next.size > max_bytes || packets > max_packets) {
+            if !items.is_empty() && (taken + next.size() > max_bytes || packets > max_packets) {
                 break;
             }
             // Clients handle the end before the messages that came with it.
             if !items.is_empty() && matches!(next.out, Out::Close(_)) {
                 break;
             }
-            taken += next.size;
+            taken += next.size();
             items.extend(self.queue.pop_front());
-        }
-        if self.queue.is_empty() {
-            self.queue = VecDeque::new();
         }
         self.bytes -= taken;
         let wakers = self.room_wakers(usize::MAX);

@@ -117,7 +117,7 @@ fn answer(shared: &Arc<Shared>, accepted: &str, items: &[Item]) -> Answer {
 }
 
 fn text_v4(items: &[Item]) -> Bytes {
-    let mut body = Vec::with_capacity(items.iter().map(|item| item.size + 1).sum());
+    let mut body = Vec::with_capacity(items.iter().map(|item| item.size() + 1).sum());
     for item in items {
         let at = body.len();
         if at > 0 {

@@ -10,10 +10,10 @@ use actix_web::{HttpMessage as _, HttpRequest};
 /// What is kept of the request of a handshake. Shared by the sockets of the connection.
 #[derive(Debug)]
 pub struct HandshakeRequest {
-    /// Path and query.
-    uri: Box<str>,
-    /// Lines of `name: value`, as they came, values as bytes.
-    headers: Box<[u8]>,
+    /// Path and query; then a line for each header, `name: value`, as they came, values as bytes.
+    text: Box<[u8]>,
+    /// Where the headers begin.
+    headers_at: usize,
     peer: Option<SocketAddr>,
     is_secure: bool,
     issued: SystemTime,
@@ -46,16 +46,18 @@ pub(crate) fn copy_extension<T: Clone + Send + Sync + 'static>(request: &HttpReq
 
 impl HandshakeRequest {
     pub(super) fn new(request: &HttpRequest, copiers: &[ExtensionCopier]) -> Self {
-        let mut headers = Vec::new();
+        let uri = request.uri().path_and_query().map_or("/", |uri| uri.as_str());
+        let mut text = Vec::with_capacity(512);
+        text.extend_from_slice(uri.as_bytes());
         for (name, value) in request.headers() {
-            headers.extend_from_slice(name.as_str().as_bytes());
-            headers.extend_from_slice(b": ");
-            headers.extend_from_slice(value.as_bytes());
-            headers.push(b'\n');
+            text.extend_from_slice(name.as_str().as_bytes());
+            text.extend_from_slice(b": ");
+            text.extend_from_slice(value.as_bytes());
+            text.push(b'\n');
         }
         Self {
-            uri: request.uri().path_and_query().map_or("/", |uri| uri.as_str()).into(),
-            headers: headers.into(),
+            text: text.into(),
+            headers_at: uri.len(),
             peer: request.peer_addr(),
             is_secure: request.app_config().secure() || request.conn_data::<Secure>().is_some(),
             issued: SystemTime::now(),
@@ -65,7 +67,8 @@ impl HandshakeRequest {
 
     /// Path and query, as in the request line.
     pub fn uri(&self) -> &str {
-        &self.uri
+        // It was a `str`.
+        std::str::from_utf8(&self.text[..self.headers_at]).unwrap_or("/")
     }
 
     /// The value of a query parameter, percent-decoded; the first if there are several.
@@ -75,7 +78,7 @@ impl HandshakeRequest {
 
     /// All query parameters, percent-decoded, in order.
     pub fn query_pairs(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
-        super::query::pairs(self.uri.split_once('?').map_or("", |(_, query)| query))
+        super::query::pairs(self.uri().split_once('?').map_or("", |(_, query)| query))
     }
 
     /// The value of a header; none if it is missing or not UTF-8. The name is compared without regard to case.
@@ -87,7 +90,7 @@ impl HandshakeRequest {
 
     /// All headers: lower-case name and value.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.headers.split(|byte| *byte == b'\n').filter_map(|line| {
+        self.text[self.headers_at..].split(|byte| *byte == b'\n').filter_map(|line| {
             let colon = line.windows(2).position(|pair| pair == b": ")?;
             Some((std::str::from_utf8(&line[..colon]).ok()?, &line[colon + 2..]))
         })

@@ -7,7 +7,7 @@ mod rooms;
 
 use std::fmt;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ use crate::ack::{AckTable, Owed};
 use crate::broadcast_operator::{BroadcastOperator, Flags, RoomNames};
 use crate::delivery::{Hub, HubRef};
 use crate::disconnect_reason::DisconnectReason;
-use crate::engine::ConnectionHandle;
+use crate::engine::{ConnectionHandle, Moment};
 use crate::error::{AckError, EmitError};
 use crate::handler::{Handshake, Membership, Registry, SocketActors, guarded};
 use crate::inbox::LocalSocket;
@@ -45,8 +45,6 @@ struct SocketInner {
     /// The hub of its thread, and its slot there.
     hub: OnceLock<Arc<HubRef>>,
     slot: AtomicU32,
-    /// Acknowledgements that sockets of this connection owe.
-    owed: Arc<AtomicUsize>,
     has_own_handlers: AtomicBool,
     extras: Mutex<Extras>,
     data: OnceLock<Box<SocketData>>,
@@ -62,12 +60,7 @@ struct Extras {
 }
 
 impl Socket {
-    pub(crate) fn new(
-        namespace: Arc<NamespaceInner>,
-        connection: ConnectionHandle,
-        auth: Args,
-        owed: Arc<AtomicUsize>,
-    ) -> Self {
+    pub(crate) fn new(namespace: Arc<NamespaceInner>, connection: ConnectionHandle, auth: Args) -> Self {
         Self(Arc::new(SocketInner {
             id: namespace.core().ids.random_id(),
             namespace,
@@ -76,7 +69,6 @@ impl Socket {
             state: AtomicU8::new(CONNECTING),
             hub: OnceLock::new(),
             slot: AtomicU32::new(0),
-            owed,
             has_own_handlers: AtomicBool::new(false),
             extras: Mutex::default(),
             data: OnceLock::new(),
@@ -232,7 +224,7 @@ impl Socket {
             return Err(EmitError::Disconnected);
         }
         self.tell_outgoing(event, &args);
-        let is_sent = self.0.connection.send_at(message, flags.volatile, Instant::now());
+        let is_sent = self.0.connection.send_at(message, flags.volatile, Moment::now());
         if is_sent || flags.volatile { Ok(()) } else { Err(EmitError::Disconnected) }
     }
 
@@ -253,7 +245,7 @@ impl Socket {
         let _forget = ForgetAck { socket: self, id };
         self.tell_outgoing(event, &args);
         let since = Instant::now();
-        if !self.0.connection.send_at(message, flags.volatile, since) {
+        if !self.0.connection.send_at(message, flags.volatile, since.into()) {
             return Err(AckError::Disconnected);
         }
         let answer = tokio::time::timeout(timeout, receiver).await;
@@ -278,7 +270,7 @@ impl Socket {
     pub(crate) fn send_ack(&self, id: u64, args: &Args) -> Result<(), AckError> {
         let message = Arc::new(self.0.namespace.ack(id, args)?);
         if self.0.state.load(Ordering::Acquire) == DISCONNECTED
-            || !self.0.connection.send_at(message, false, Instant::now())
+            || !self.0.connection.send_at(message, false, Moment::now())
         {
             return Err(AckError::Disconnected);
         }
@@ -312,7 +304,7 @@ impl Socket {
         let is_awaited = owed.is_awaited();
         extras.acks.insert(id, owed);
         drop(extras);
-        if is_awaited && self.0.owed.fetch_add(1, Ordering::Relaxed) == 0 {
+        if is_awaited && self.0.connection.awaited_acks().fetch_add(1, Ordering::Relaxed) == 0 {
             // A handler waits for its own client: it must be read.
             self.0.connection.resume();
         }
@@ -341,7 +333,7 @@ impl Socket {
     /// It owes one less.
     fn settled(&self, owed: &Owed) {
         if owed.is_awaited() {
-            self.0.owed.fetch_sub(1, Ordering::Relaxed);
+            self.0.connection.awaited_acks().fetch_sub(1, Ordering::Relaxed);
         }
     }
 

@@ -1,10 +1,12 @@
 //! Time: pings, the expiry of the session, and the age of what a client does not read.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix::prelude::*;
 
+use super::super::clock::{self, Alarm};
 use super::super::link::Link;
+use super::super::moment::Moment;
 use super::super::out::Out;
 use super::super::packet::Revision;
 use super::{Connection, Phase};
@@ -12,73 +14,94 @@ use crate::disconnect_reason::DisconnectReason;
 
 impl Connection {
     /// The client gave a sign of life.
-    pub(super) fn alive(&mut self, now: Instant) {
-        let config = &self.shared.engine.config;
-        self.next_ping = now + config.ping_interval;
-        self.expires_at = self.next_ping + config.ping_timeout;
+    pub(super) fn alive(&mut self, now: Moment) {
+        self.alive_at = now;
+        self.is_pinged = false;
         if !self.is_paused() {
-            self.shared.set_expiry(Some(self.expires_at));
+            self.shared.set_expiry(Some(self.expires_at()));
         }
     }
 
-    /// Arms the timer for whatever comes first.
-    pub(super) fn arm(&mut self, ctx: &mut Context<Self>) {
-        let mut at = self.expires_at;
+    /// When the client is given up, unless it gives a sign of life.
+    fn expires_at(&self) -> Moment {
+        let config = &self.shared.engine.config;
+        self.alive_at + (config.ping_interval + config.ping_timeout)
+    }
+
+    /// Revision 4: when the next ping is due. After one is out, the next moment to look is the one at which a pong would make it
+    /// due again.
+    fn next_ping(&self) -> Moment {
+        let interval = self.shared.engine.config.ping_interval;
+        if self.is_pinged { self.expires_at() + interval } else { self.alive_at + interval }
+    }
+
+    /// Sets the alarm for whatever comes first.
+    pub(super) fn arm(&mut self) {
+        let mut at = self.expires_at();
         if self.shared.outbox.revision == Revision::V4 {
-            // After the ping is out, the next moment to look is the one at which a pong would make it due again.
-            at = at.min(self.next_ping);
+            at = at.min(self.next_ping());
         }
-        self.arm_at(at, ctx);
+        self.arm_at(at);
     }
 
-    pub(super) fn on_timer(&mut self, ctx: &mut Context<Self>) {
+    fn on_timer(&mut self, ctx: &mut Context<Self>) {
         if self.phase != Phase::Open {
             return;
         }
-        let now = Instant::now();
-        if self.handler.deadline().is_some_and(|deadline| deadline <= now)
+        let now = Moment::now();
+        if self.handler.deadline().is_some_and(|deadline| Moment::from(deadline) <= now)
             && let Err(reason) = self.handler.on_deadline()
         {
             self.close(reason, false, ctx);
             return;
         }
+        let is_ping_due = self.shared.outbox.revision == Revision::V4 && now >= self.next_ping();
         if self.is_paused() {
             // Not read, so not heard: its clock stands still. The client's own does not: it waits for pings.
-            if self.shared.outbox.revision == Revision::V4 && now >= self.next_ping {
+            if is_ping_due {
                 self.shared.push(Out::Ping, false, now);
             }
             self.alive(now);
-        } else if now >= self.expires_at {
+        } else if now >= self.expires_at() {
             self.close(DisconnectReason::PingTimeout, true, ctx);
             return;
         }
         if self.shared.outbox.age(now) > self.shared.engine.config.outbox_age {
             self.shared.close_slow();
         }
-        if self.shared.outbox.revision == Revision::V4 && now >= self.next_ping {
+        if is_ping_due && !self.is_paused() {
             self.shared.push(Out::Ping, false, now);
-            // Look again when the answer is overdue. A pong moves both.
-            self.next_ping = self.expires_at + self.shared.engine.config.ping_interval;
+            self.is_pinged = true;
             let soon = now + self.shared.engine.config.ping_interval;
-            if soon < self.expires_at {
+            if soon < self.expires_at() {
                 // A pong may come and the next ping be due before this one would have been overdue.
-                self.arm_at(soon, ctx);
+                self.arm_at(soon);
                 return;
             }
         }
-        self.arm(ctx);
+        self.arm();
     }
 
-    /// Arms the timer for `at`, or for the deadline of the layer above if that comes first.
-    pub(super) fn arm_at(&mut self, at: Instant, ctx: &mut Context<Self>) {
-        let at = self.handler.deadline().map_or(at, |deadline| at.min(deadline));
-        self.timer_at = Some(at);
-        ctx.run_later(at.saturating_duration_since(Instant::now()), move |connection, ctx| {
-            // A timer that was armed for a later moment than a newer one has nothing to do.
-            if connection.timer_at == Some(at) {
-                connection.on_timer(ctx);
-            }
-        });
+    /// Sets the alarm for `at`, or for the deadline of the layer above if that comes first.
+    pub(super) fn arm_at(&mut self, at: Moment) {
+        let at = self.handler.deadline().map_or(at, |deadline| at.min(deadline.into()));
+        self.disarm();
+        self.alarm = Some(clock::set(&self.shared, at));
+    }
+
+    pub(super) fn disarm(&mut self) {
+        if let Some(alarm) = self.alarm.take() {
+            clock::cancel(alarm);
+        }
+    }
+
+    /// An alarm went off.
+    pub(super) fn on_alarm(&mut self, alarm: Alarm, ctx: &mut Context<Self>) {
+        // One that was set anew meanwhile has nothing to say.
+        if self.alarm == Some(alarm) {
+            self.alarm = None;
+            self.on_timer(ctx);
+        }
     }
 
     /// The native socket cannot write: looks after the age of what waits.

@@ -9,6 +9,7 @@ use actix::prelude::*;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+use super::super::clock::Alarm;
 use super::super::frame::{FrameError, WsEvent};
 use super::super::link::{EmbeddedLink, Link};
 use super::super::native::{NativeSocket, Reader, Taken};
@@ -71,7 +72,7 @@ impl Handler<Post> for Connection {
             self.parse_error(&error, ctx);
             let _ = post.answer.send(PostAnswer::Refused);
         } else if self.is_paused() && self.phase == Phase::Open {
-            self.post = Some(post.answer);
+            self.polling.get_or_insert_default().post = Some(post.answer);
         } else {
             let _ = post.answer.send(PostAnswer::Taken);
         }
@@ -91,6 +92,19 @@ impl Handler<Close> for Connection {
 
     fn handle(&mut self, close: Close, ctx: &mut Self::Context) {
         self.close(close.reason, close.discard, ctx);
+    }
+}
+
+/// An alarm of this connection is due.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(in crate::engine) struct Tick(pub(in crate::engine) Alarm);
+
+impl Handler<Tick> for Connection {
+    type Result = ();
+
+    fn handle(&mut self, Tick(alarm): Tick, ctx: &mut Self::Context) {
+        self.on_alarm(alarm, ctx);
     }
 }
 
@@ -234,7 +248,7 @@ impl Connection {
             self.shared.engine.counters.here().websocket.received(1, bytes.len());
         }
         let is_main = self.main.as_ref().is_some_and(|main| main.is_embedded(link));
-        let is_probe = self.upgrade.as_ref().is_some_and(|upgrade| upgrade.link.is_embedded(link));
+        let is_probe = self.upgrade().is_some_and(|upgrade| upgrade.link.is_embedded(link));
         if self.phase != Phase::Open || !(is_main || is_probe) {
             return;
         }

@@ -11,19 +11,21 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix::prelude::*;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
 pub(super) use self::messages::{
-    CheckOutbox, Close, EmbeddedEvent, OwnedEvent, Post, PostAnswer, Probe, Resume, Settle,
+    CheckOutbox, Close, EmbeddedEvent, OwnedEvent, Post, PostAnswer, Probe, Resume, Settle, Tick,
 };
 use self::upgrade::Upgrade;
+use super::clock::Alarm;
 use super::frame::{FrameError, WsEvent, write_frame};
 use super::handle::{ConnectionHandle, ConnectionHandler, Incoming, Shared, incoming};
 use super::link::{EmbeddedLink, Link};
+use super::moment::Moment;
 use super::native::{NativeSocket, Reader, Taken};
 use super::out::Out;
 use super::packet::{Packet, PacketError, Revision, decode_binary, decode_text};
@@ -42,16 +44,23 @@ pub(crate) struct Connection {
     handler: Box<dyn ConnectionHandler>,
     /// The websocket in use; none while polling.
     main: Option<Link>,
+    /// None where it was never needed.
+    polling: Option<Box<Polling>>,
+    /// The client's last sign of life.
+    alive_at: Moment,
+    /// Revision 4: a ping has been sent since.
+    is_pinged: bool,
+    /// When it has to look at the time.
+    alarm: Option<Alarm>,
+    phase: Phase,
+}
+
+/// What only a session that polls has need of.
+#[derive(Default)]
+struct Polling {
     upgrade: Option<Upgrade>,
     /// The answer to a post that waits until its packets find room.
     post: Option<oneshot::Sender<PostAnswer>>,
-    /// Revision 4: when the next ping is due. Revision 3: unused.
-    next_ping: Instant,
-    /// When the client is given up, unless it gives a sign of life.
-    expires_at: Instant,
-    /// When the timer fires next.
-    timer_at: Option<Instant>,
-    phase: Phase,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -70,22 +79,20 @@ impl Connection {
         first: Option<FirstLink>,
     ) -> ConnectionHandle {
         let handle = ConnectionHandle(shared.clone());
-        let now = Instant::now();
+        let now = Moment::now();
         let config = &shared.engine.config;
         shared.traffic().handshakes.add(1);
-        shared.push(Out::Open(open_packet(shared)), false, now);
-        let expires_at = now + config.ping_interval + config.ping_timeout;
-        shared.set_expiry(Some(expires_at));
+        shared.push(Out::Open(Box::new(open_packet(shared))), false, now);
+        shared.set_expiry(Some(now + config.ping_interval + config.ping_timeout));
         let address = Self::create(|ctx| {
             let _ = shared.addr.set(ctx.address());
             let mut connection = Self {
                 handler: open(ConnectionHandle(shared.clone())),
-                next_ping: now + config.ping_interval,
-                expires_at,
-                timer_at: None,
+                alive_at: now,
+                is_pinged: false,
+                alarm: None,
                 main: None,
-                upgrade: None,
-                post: None,
+                polling: None,
                 phase: Phase::Open,
                 shared: shared.clone(),
             };
@@ -98,7 +105,7 @@ impl Connection {
                 }
                 None => {}
             }
-            connection.arm(ctx);
+            connection.arm();
             connection
         });
         drop(address);
@@ -112,6 +119,18 @@ impl Connection {
         ctx.spawn(Reader::new(socket, taken.read));
     }
 
+    fn upgrade(&self) -> Option<&Upgrade> {
+        self.polling.as_ref()?.upgrade.as_ref()
+    }
+
+    fn take_upgrade(&mut self) -> Option<Upgrade> {
+        self.polling.as_mut()?.upgrade.take()
+    }
+
+    fn take_post(&mut self) -> Option<oneshot::Sender<PostAnswer>> {
+        self.polling.as_mut()?.post.take()
+    }
+
     pub(super) fn is_paused(&self) -> bool {
         self.shared.is_paused.load(Ordering::Relaxed)
     }
@@ -120,7 +139,7 @@ impl Connection {
     pub(super) fn knows(&self, socket: &Rc<NativeSocket>) -> bool {
         self.phase == Phase::Open
             && (self.main.as_ref().is_some_and(|main| main.is_native(socket))
-                || self.upgrade.as_ref().is_some_and(|upgrade| upgrade.link.is_native(socket)))
+                || self.upgrade().is_some_and(|upgrade| upgrade.link.is_native(socket)))
     }
 
     // ---- what comes in ---------------------------------------------------------------------------------
@@ -134,7 +153,7 @@ impl Connection {
     ) -> ControlFlow<()> {
         if self.main.as_ref().is_some_and(|main| main.is_native(socket)) {
             self.on_main_event(event, ctx);
-        } else if self.upgrade.as_ref().is_some_and(|upgrade| upgrade.link.is_native(socket)) {
+        } else if self.upgrade().is_some_and(|upgrade| upgrade.link.is_native(socket)) {
             self.on_probe_event(event, ctx);
         }
         if self.knows(socket) && !self.is_paused() {
@@ -152,7 +171,7 @@ impl Connection {
             WsEvent::Ping(data) => {
                 let mut frame = Vec::with_capacity(data.len() + 2);
                 write_frame(&mut frame, super::frame::OpCode::Pong, data);
-                self.shared.push(Out::Frame(frame.into()), false, Instant::now());
+                self.shared.push(Out::Frame(Box::new(frame.into())), false, Moment::now());
                 return;
             }
             WsEvent::Pong => return,
@@ -175,11 +194,11 @@ impl Connection {
         }
         match packet {
             Packet::Ping(data) if self.shared.outbox.revision == Revision::V3 => {
-                self.alive(Instant::now());
-                let data = Bytes::copy_from_slice(data.as_bytes());
-                self.shared.push(Out::Pong(data), false, Instant::now());
+                self.alive(Moment::now());
+                let data = Box::new(Bytes::copy_from_slice(data.as_bytes()));
+                self.shared.push(Out::Pong(data), false, Moment::now());
             }
-            Packet::Pong(_) if self.shared.outbox.revision == Revision::V4 => self.alive(Instant::now()),
+            Packet::Pong(_) if self.shared.outbox.revision == Revision::V4 => self.alive(Moment::now()),
             Packet::Ping(_) | Packet::Pong(_) => {
                 tracing::debug!(sid = self.shared.short_sid(), "heartbeat in the wrong direction");
                 self.close(DisconnectReason::TransportError, false, ctx);
@@ -202,9 +221,9 @@ impl Connection {
         }
         self.judge_backlog(ctx);
         if let Some(deadline) = self.handler.deadline()
-            && self.timer_at.is_none_or(|timer| deadline < timer)
+            && self.alarm.is_none_or(|alarm| Moment::from(deadline) < alarm.0)
         {
-            self.arm(ctx);
+            self.arm();
         }
     }
 
@@ -237,8 +256,8 @@ impl Connection {
         if pause {
             self.shared.set_expiry(None);
         } else {
-            self.alive(Instant::now());
-            if let Some(post) = self.post.take() {
+            self.alive(Moment::now());
+            if let Some(post) = self.take_post() {
                 let _ = post.send(PostAnswer::Taken);
             }
         }
@@ -296,7 +315,7 @@ impl Connection {
         tracing::debug!(sid = self.shared.short_sid(), %reason, "connection closed");
         self.abandon_upgrade(ctx);
         self.handler.on_close(reason);
-        if let Some(post) = self.post.take() {
+        if let Some(post) = self.take_post() {
             let _ = post.send(PostAnswer::Refused);
         }
         let is_polling = self.main.is_none();
@@ -330,6 +349,7 @@ impl Connection {
 
     fn gone(&mut self, ctx: &mut Context<Self>) {
         self.phase = Phase::Closed;
+        self.disarm();
         self.shared.engine.connections.remove(&self.shared.sid);
         ctx.stop();
     }
@@ -339,6 +359,7 @@ impl Actor for Connection {
     type Context = Context<Self>;
 
     fn stopped(&mut self, _: &mut Self::Context) {
+        self.disarm();
         if self.phase == Phase::Open {
             // The worker thread went away under us.
             self.phase = Phase::Closed;
@@ -347,7 +368,7 @@ impl Actor for Connection {
             self.handler.on_close(DisconnectReason::ServerShuttingDown);
             self.shared.outbox.close(true, None);
             // Nobody else would: a registered socket is held by its thread, an embedded one by its response.
-            for link in self.main.take().into_iter().chain(self.upgrade.take().map(|upgrade| upgrade.link)) {
+            for link in self.main.take().into_iter().chain(self.take_upgrade().map(|upgrade| upgrade.link)) {
                 match link {
                     Link::Native(socket) => socket.finish(false),
                     Link::Embedded(link) => link.finish(false),

@@ -21,7 +21,7 @@ pub(super) struct Upgrade {
 }
 impl Connection {
     pub(super) fn begin_upgrade(&mut self, link: Link, ctx: &mut Context<Self>) {
-        if self.main.is_some() || self.upgrade.is_some() || self.phase != Phase::Open {
+        if self.main.is_some() || self.upgrade().is_some() || self.phase != Phase::Open {
             link.close(1008);
             return;
         }
@@ -29,12 +29,13 @@ impl Connection {
             tracing::debug!(sid = connection.shared.short_sid(), "upgrade timeout");
             connection.abandon_upgrade(ctx);
         });
-        self.upgrade = Some(Upgrade { link, is_probed: false, pings: 0, timeout });
+        let upgrade = Upgrade { link, is_probed: false, pings: 0, timeout };
+        self.polling.get_or_insert_default().upgrade = Some(upgrade);
     }
 
     /// The websocket goes, polling goes on and may be upgraded again.
     pub(super) fn abandon_upgrade(&mut self, ctx: &mut Context<Self>) {
-        if let Some(upgrade) = self.upgrade.take() {
+        if let Some(upgrade) = self.take_upgrade() {
             ctx.cancel_future(upgrade.timeout);
             upgrade.link.close(1000);
             self.shared.outbox.set_probing(false);
@@ -43,7 +44,8 @@ impl Connection {
     }
 
     pub(super) fn on_probe_event(&mut self, event: WsEvent<'_>, ctx: &mut Context<Self>) {
-        let Some(upgrade) = &mut self.upgrade else { return };
+        let upgrade = self.polling.as_mut().and_then(|polling| polling.upgrade.as_mut());
+        let Some(upgrade) = upgrade else { return };
         match event {
             WsEvent::Text("2probe") if !upgrade.is_probed => {
                 upgrade.is_probed = true;
@@ -67,7 +69,7 @@ impl Connection {
     }
 
     pub(super) fn finish_upgrade(&mut self, ctx: &mut Context<Self>) {
-        let Some(upgrade) = self.upgrade.take() else { return };
+        let Some(upgrade) = self.take_upgrade() else { return };
         ctx.cancel_future(upgrade.timeout);
         self.shared.is_websocket.store(true, Ordering::Release);
         self.shared.engine.counters.here().upgrades.add(1);
