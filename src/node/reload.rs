@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::config::{self, Config, Flag};
 
 /// What may change without a restart, as section and key; `*` is a list or a section as a whole.
-const LIVE: [(&str, &str); 22] = [
+const LIVE: [(&str, &str); 30] = [
     ("tls", "cert"),
     ("tls", "key"),
     ("tls", "client_ca"),
@@ -36,6 +36,14 @@ const LIVE: [(&str, &str); 22] = [
     ("auth", "max_token"),
     ("api", "key"),
     ("api", "keys"),
+    ("webhooks", "*"),
+    ("admin", "username"),
+    ("admin", "password"),
+    ("admin", "mode"),
+    ("admin", "read_only"),
+    ("admin", "session"),
+    ("admin", "max_events"),
+    ("admin", "max_sockets"),
     ("log", "filter"),
 ];
 
@@ -50,12 +58,16 @@ pub(super) struct Reload {
     source: Arc<(Option<PathBuf>, Vec<Flag>)>,
     parts: Arc<Mutex<Vec<Prepare>>>,
     current: watch::Sender<Arc<Config>>,
+    /// Sections that were off at the start, and so for good.
+    off: Vec<&'static str>,
 }
 
 impl Reload {
     pub(super) fn new(file: Option<PathBuf>, flags: Vec<Flag>, config: &Config) -> Self {
         let current = watch::Sender::new(Arc::new(config.clone()));
-        Self { source: Arc::new((file, flags)), parts: Arc::default(), current }
+        let is_on = [("auth", config.auth.is_on()), ("admin", config.admin.namespace().is_some())];
+        let off = is_on.into_iter().filter(|(_, is_on)| !is_on).map(|(section, _)| section).collect();
+        Self { source: Arc::new((file, flags)), parts: Arc::default(), current, off }
     }
 
     /// The configuration in force now, and whenever there is another.
@@ -89,11 +101,9 @@ impl Reload {
             }
         }
         let changed = changed(&self.current.borrow(), &loaded.config);
-        // Whether anybody is asked at all is decided at the start.
-        let has_auth = self.current.borrow().auth.is_on();
         let (live, dead): (Vec<_>, Vec<_>) = changed
             .into_iter()
-            .partition(|(section, key)| is_live(section, key) && (has_auth || section != "auth"));
+            .partition(|(section, key)| is_live(section, key) && !self.off.contains(&&**section));
         let names = |list: Vec<(String, String)>| {
             let names: Vec<_> = list.into_iter().map(|(section, key)| format!("{section}.{key}")).collect();
             names.join(", ")

@@ -143,8 +143,8 @@ pub(super) async fn serve(
         io.of(&event.namespace).hand_to_workers(&event.event, options);
     }
 
-    let admin_files = admin::start(&io, &config.admin)?;
-    let webhooks = Webhooks::start(&io, &config.webhooks)?;
+    let admin_files = admin::start(&io, &config.admin, reload)?;
+    let webhooks = Webhooks::start(&io, &config.webhooks, &telemetry, reload)?;
     let presences =
         namespaces::declare(&io, &config.namespaces, &gate, &webhooks, config.workers.timeout.into())?;
 

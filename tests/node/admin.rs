@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::LONG;
-use crate::nats::NatsServer;
+use crate::nats::{NatsServer, scratch};
 use crate::process::Node;
 use crate::support::{Address, Frame, Ws};
+use crate::{LONG, until};
 
 /// Of `opensesame`.
 const HASH: &str = "$2b$04$Jg.kK881cq7sEfzpPULsj.P40mmy67WYyWMxNHEex1GHFeUp4GN.C";
@@ -65,6 +65,12 @@ impl Admin {
             let event = self.receive().await;
             self.seen.push(event);
         }
+    }
+
+    /// Waits until its connection is closed.
+    async fn is_over(&mut self) {
+        let over = async { while let Frame::Text(_) = self.ws.receive().await {} };
+        tokio::time::timeout(LONG, over).await.expect("it stays");
     }
 
     /// Does something, and returns the answer.
@@ -240,4 +246,54 @@ async fn a_password_that_is_no_hash_is_an_error() {
     let environment = [("SOCKETIO_ADMIN_ENABLED", "true"), ("SOCKETIO_ADMIN_PASSWORD", "opensesame")];
     let said = crate::process::refused(&["--port", "0"], &environment).await;
     assert!(said.contains("admin.password is no bcrypt hash") && !said.contains("opensesame"), "{said}");
+}
+
+#[tokio::test]
+async fn who_may_see_what_is_reloaded() {
+    let (file, hash) = (scratch("admin-reloaded.toml"), scratch("admin-reloaded.hash"));
+    let configure = |mode: &str, is_read_only: bool| {
+        let text = format!(
+            "[admin]\nenabled = true\npassword = {{ file = {hash:?} }}\nmode = \"{mode}\"\nread_only = {is_read_only}\n"
+        );
+        std::fs::write(&file, text).unwrap();
+    };
+    std::fs::write(&hash, HASH).unwrap();
+    configure("production", true);
+    let node = Node::start(&["--config", file.to_str().unwrap()]).await;
+    let reload = async |says: &str| {
+        let before = node.program.log().matches(says).count();
+        node.program.signal("HUP");
+        until(|| node.program.log().matches(says).count() > before).await;
+    };
+    let client = node.client().await;
+    let mut admin = Admin::connect(&node.clients, password()).await;
+    let session = admin.sees(|event| event[0] == "session").await[1].clone();
+    assert_eq!(admin.does(&json!(["join", "/", "red"])).await, json!({ "error": "read-only" }));
+
+    // The page comes back with its session, and finds more.
+    configure("development", false);
+    reload("configuration reloaded").await;
+    admin.is_over().await;
+    let mut admin = Admin::connect(&node.clients, json!({ "sessionId": session })).await;
+    let config = admin.sees(|event| event[0] == "config").await;
+    assert!(config[1]["supportedFeatures"].as_array().unwrap().contains(&json!("ALL_EVENTS")), "{config}");
+    let list = admin.sees(|event| event[0] == "all_sockets").await;
+    assert!(list[1].as_array().unwrap().iter().any(|socket| socket["id"] == client.id.as_str()), "{list}");
+    assert_eq!(admin.does(&json!(["join", "/", "red", client.id])).await["ok"]["sockets"], 1);
+
+    // What is no hash changes nothing.
+    std::fs::write(&hash, "opensesame").unwrap();
+    reload("not reloaded, the old configuration stays in force: admin.password is no bcrypt hash").await;
+    assert_eq!(admin.does(&json!(["join", "/", "blue", client.id])).await["ok"]["sockets"], 1);
+
+    // Another password: the old one is good for nothing any more, nor is its session.
+    std::fs::write(&hash, bcrypt::hash("sesame", 4).unwrap()).unwrap();
+    reload("configuration reloaded").await;
+    admin.is_over().await;
+    for auth in [json!({ "sessionId": session }), password()] {
+        assert!(Admin::try_connect(&node.clients, auth).await.is_err());
+    }
+    let new = json!({ "username": "admin", "password": "sesame" });
+    Admin::connect(&node.clients, new).await;
+    assert!(!node.program.log().contains("count after a restart"));
 }

@@ -1,7 +1,8 @@
 //! SIGHUP: what is right is taken over, what is wrong changes nothing, and both are told.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::answering::Answering;
 use crate::client::Client;
 use crate::nats::scratch;
 use crate::process::Node;
@@ -142,4 +143,90 @@ async fn the_keys_are_reloaded() {
     // Another address would need none, but this one is in use.
     node.change("[api]\nhost = \"127.0.0.1\"\n", "the address in use is served only with a key").await;
     assert!(is_good(new).await && !is_good("").await);
+}
+
+fn webhook(name: &str, server: &Answering, rest: &str) -> String {
+    format!(
+        "[[webhooks]]\nname = {name:?}\nurl = \"http://127.0.0.1:{}/\"\ngather = \"5ms\"\nbackoff = \"30s\"\n{rest}\n",
+        server.port
+    )
+}
+
+/// Whether a webhook has been told something of that.
+fn was_told(server: &Answering, text: &str) -> bool {
+    let asked = server.asked.lock().unwrap();
+    asked.iter().any(|(_, body)| String::from_utf8_lossy(body).contains(text))
+}
+
+/// Waits until a webhook was told something of that: the whole request.
+async fn told(server: &Answering, text: &str) -> (String, Value) {
+    let mut found = None;
+    crate::until(|| {
+        let asked = server.asked.lock().unwrap();
+        let is_it = |(_, body): &&(String, Vec<u8>)| String::from_utf8_lossy(body).contains(text);
+        found = asked.iter().find(is_it).cloned();
+        found.is_some()
+    })
+    .await;
+    let (head, body) = found.unwrap();
+    (head, serde_json::from_slice(&body).unwrap())
+}
+
+#[tokio::test]
+async fn the_webhooks_are_reloaded() {
+    let (one, two, secret) =
+        (Answering::start(None).await, Answering::start(None).await, scratch("hook.key"));
+    let signed = format!("secret = {{ file = {secret:?} }}");
+    std::fs::write(&secret, "a first secret").unwrap();
+    let first = webhook("hook", &one, &format!("events = [\"order\"]\n{signed}"));
+    let changing = Changing::start("webhooks.toml", &first, &[]).await;
+    let mut client = changing.node.client().await;
+    assert_eq!(client.call(&json!(["order", "a1"])).await, json!({ "ok": true }));
+    told(&one, "\"a1\"").await;
+
+    // What waits for a server that fails is told to the new one, at once.
+    one.answers(503, &json!({}));
+    client.call(&json!(["order", "a2"])).await;
+    told(&one, "\"a2\"").await;
+    let second = webhook("hook", &two, "events = [\"order.*\", \"cart\"]\nconnections = true")
+        + &webhook("other", &one, "events = [\"cart\"]\nacknowledge = false");
+    changing.change(&second, "configuration reloaded").await;
+    let (head, _) = told(&two, "\"a2\"").await;
+    assert!(!head.contains("x-socketio-signature"), "{head}");
+    one.answers(200, &json!({}));
+
+    // Other patterns, and another webhook.
+    client.ws.send(&format!("42{}", json!(["order", "a3"]))).await;
+    assert_eq!(client.call(&json!(["order.x", "a4"])).await, json!({ "ok": true }));
+    assert_eq!(client.call(&json!(["cart", "a5"])).await, json!({ "ok": true }));
+    for server in [&one, &two] {
+        told(server, "\"a5\"").await;
+    }
+    told(&two, "\"a4\"").await;
+    let other = changing.node.client().await;
+    let (_, body) = told(&two, "\"connected\"").await;
+    assert!(body.to_string().contains(&other.id));
+    assert!(!was_told(&one, "\"a3\"") && !was_told(&two, "\"a3\""), "it is not wanted any more");
+
+    // What is wrong changes nothing.
+    let missing = webhook("hook", &one, "secret = { file = \"/no/such/file\" }\nevents = [\"cart\"]");
+    changing
+        .change(&missing, "not reloaded, the old configuration stays in force: webhooks: /no/such/file")
+        .await;
+    changing.change("[[webhooks]]\nname = \"x\"\nurl = \"nowhere\"", "is no http or https URL").await;
+    client.call(&json!(["order.y", "a6"])).await;
+    told(&two, "\"a6\"").await;
+
+    // A secret is read again; one that is configured no more is told nothing more.
+    let third = webhook("hook", &two, &format!("events = [\"order.*\"]\n{signed}"));
+    changing.change(&third, "configuration reloaded").await;
+    let signature = async |text: &str| {
+        let (head, _) = told(&two, text).await;
+        head.lines().find(|line| line.starts_with("x-socketio-signature: v1=")).map(str::to_owned)
+    };
+    client.ws.send(&format!("42{}", json!(["cart", "a7"]))).await;
+    client.call(&json!(["order.z", "a8"])).await;
+    assert!(signature("\"a8\"").await.is_some());
+    assert!(!was_told(&one, "\"a7\"") && !was_told(&two, "\"a7\""));
+    assert!(!changing.node.program.log().contains("count after a restart"));
 }

@@ -179,6 +179,32 @@ mod told {
     }
 
     #[tokio::test]
+    async fn a_webhook_goes_on_with_the_trace_of_an_event() {
+        let mut collector = Collector::start().await;
+        let hook = Answering::start(None).await;
+        let webhook = format!(
+            "[[webhooks]]\nname = \"hook\"\nurl = \"http://127.0.0.1:{}/\"\nevents = [\"order\"]\nconnections = true\nbatch = 3\ngather = \"10s\"\n",
+            hook.port
+        );
+        let node = node(&format!("[telemetry]\nendpoint = {:?}\n{webhook}", collector.url())).await;
+        let mut client = node.client().await;
+        for number in 0..2 {
+            order(&mut client, number).await;
+        }
+        let span = collector.span("webhook").await;
+        let (head, body) = hook.asked().remove(0);
+        let told = head.lines().find_map(|line| line.strip_prefix("traceparent: ")).expect("a context");
+        assert_eq!(ids(&told.parse().unwrap()), (span.trace_id.clone(), span.span_id));
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert!(body["records"][0].get("traceparent").is_none(), "a connection: {body}");
+        let of_events =
+            [1, 2].map(|at| ids(&body["records"][at]["traceparent"].as_str().unwrap().parse().unwrap()));
+        assert_eq!(of_events[0], (span.trace_id, span.parent_span_id));
+        let linked: Vec<_> = span.links.into_iter().map(|link| (link.trace_id, link.span_id)).collect();
+        assert_eq!(linked, of_events[1..]);
+    }
+
+    #[tokio::test]
     async fn what_is_not_sampled_is_not_told_unless_others_record_it() {
         let nats = NatsServer::start(&[]);
         let mut collector = Collector::start().await;

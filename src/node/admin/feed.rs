@@ -78,12 +78,12 @@ impl Feed {
     async fn feed(&mut self) {
         let admin = self.admin.clone();
         let (sender, mut happenings) = mpsc::channel(MAX_WAITING);
-        let options = &admin.options;
+        let options = admin.options.load_full();
         let tap = options
             .shows_sockets()
             .then(|| Arc::new(Tap::new(admin.namespace.name(), options.max_events, sender)));
         let observation = tap.as_ref().map(|tap| admin.io.observe(Shared(tap.clone())));
-        let mut meter = Meter::new(&admin.io, options);
+        let mut meter = Meter::new(&admin.io, &options);
         let mut ticks = tokio::time::interval(INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         // Ticks since something was left out.
@@ -91,6 +91,8 @@ impl Feed {
         while admin.watch.is_on() {
             tokio::select! {
                 biased;
+                // With other options it begins anew.
+                () = admin.changed.notified() => break,
                 Some(happening) = happenings.recv() => admin.tell(happening).await,
                 Some(request) = self.requests.recv() => {
                     // A page says what is so now: what was before has to come before it.

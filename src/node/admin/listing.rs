@@ -76,7 +76,7 @@ impl Admin {
         if socket.emit("socket_updated", &json!({ "id": "", "nsp": "/" })).await.is_err() {
             return;
         }
-        let mut left = self.options.max_sockets;
+        let mut left = self.options.load().max_sockets;
         let mut page = Page { admin: socket.id().to_owned(), is_first: true, ..Page::default() };
         let own = self.io.node_id().to_owned();
         // The own page comes first: it takes the place of what the UI had.
@@ -102,7 +102,7 @@ impl Admin {
             if left == 0 {
                 tracing::debug!(
                     admin = socket.id(),
-                    most = self.options.max_sockets,
+                    most = self.options.load().max_sockets,
                     "more sockets than are listed"
                 );
                 return;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use actix_socketio::{Refusal, Socket};
+use arc_swap::ArcSwap;
 use bcrypt::HashParts;
 use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
@@ -37,18 +38,15 @@ pub(super) struct Credentials {
 #[derive(Clone)]
 pub(super) struct NewSession(pub(super) String);
 
-/// See the module's documentation.
-pub(super) struct Login {
+/// What is compared with.
+pub(super) struct Known {
     username: String,
     hash: Arc<str>,
     sessions: Sessions,
     lasts: Duration,
-    attempts: Attempts,
-    comparing: Arc<Semaphore>,
-    warning: Warning,
 }
 
-impl Login {
+impl Known {
     /// Reads the password's hash. Blocks for as long as that takes.
     pub(super) fn read(options: &AdminOptions) -> Result<Self, AdminError> {
         let Some(secret) = &options.password else {
@@ -64,10 +62,38 @@ impl Login {
             username: options.username.clone(),
             hash: hash.into(),
             lasts: options.session.into(),
+        })
+    }
+
+    /// Whether it lets in others than that one.
+    fn differs_from(&self, other: &Self) -> bool {
+        self.username != other.username || self.hash != other.hash
+    }
+}
+
+/// See the module's documentation.
+pub(super) struct Login {
+    known: ArcSwap<Known>,
+    attempts: Attempts,
+    comparing: Arc<Semaphore>,
+    warning: Warning,
+}
+
+impl Login {
+    pub(super) fn new(known: Known) -> Self {
+        Self {
+            known: ArcSwap::from_pointee(known),
             attempts: Attempts::default(),
             comparing: Arc::new(Semaphore::new(AT_ONCE)),
             warning: Warning::every(Duration::from_secs(1)),
-        })
+        }
+    }
+
+    /// Takes over another name and password: whether they are others.
+    pub(super) fn replace(&self, known: Known) -> bool {
+        let is_other = known.differs_from(&self.known.load());
+        self.known.store(Arc::new(known));
+        is_other
     }
 
     /// The middleware of the namespace.
@@ -75,9 +101,10 @@ impl Login {
         // What the UI knows as a wrong password.
         let refusal = Refusal::new("invalid credentials");
         let Some(given) = given else { return Err(refusal) };
+        let known = self.known.load_full();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         if let Some(session) = &given.session_id {
-            return if self.sessions.is_valid(session, now.as_secs()) { Ok(()) } else { Err(refusal) };
+            return if known.sessions.is_valid(session, now.as_secs()) { Ok(()) } else { Err(refusal) };
         }
         let (Some(username), Some(password)) = (given.username, given.password) else { return Err(refusal) };
         let address = client_address(&socket.handshake());
@@ -88,21 +115,21 @@ impl Login {
             self.refused(address, "too many attempts to log in as an admin");
             return Err(Refusal::new("too many attempts, try again in a minute"));
         };
-        let hash = self.hash.clone();
+        let hash = known.hash.clone();
         let compare = move || {
             let is_right = bcrypt::verify(password, &hash).unwrap_or_default();
             drop(permit);
             is_right
         };
         let is_right = actix_web::web::block(compare).await.unwrap_or_default();
-        let is_admin: bool = username.as_bytes().ct_eq(self.username.as_bytes()).into();
+        let is_admin: bool = username.as_bytes().ct_eq(known.username.as_bytes()).into();
         if !(is_right && is_admin) {
             self.refused(address, "an admin's wrong name or password");
             return Err(refusal);
         }
         self.attempts.forgive(address);
         tracing::info!(sid = socket.id(), ?address, "an admin has logged in");
-        socket.data().set(NewSession(self.sessions.begin((now + self.lasts).as_secs())));
+        socket.data().set(NewSession(known.sessions.begin((now + known.lasts).as_secs())));
         Ok(())
     }
 

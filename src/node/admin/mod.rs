@@ -20,17 +20,19 @@ mod watch;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use actix_socketio::{Namespace, Refusal, ServerSideEvent, Socket, SocketIo, TryData};
+use actix_socketio::{DisconnectReason, Namespace, Refusal, ServerSideEvent, Socket, SocketIo, TryData};
+use arc_swap::ArcSwap;
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use self::feed::{Feed, Page, PageAnswer, PageRequest};
 pub(in crate::node) use self::files::Files;
 use self::listing::Listings;
-use self::login::{Credentials, Login, NewSession};
+use self::login::{Credentials, Known, Login, NewSession};
 pub(in crate::node) use self::options::AdminOptions;
 use self::watch::Watch;
 use super::config::SecretError;
+use super::reload::Reload;
 
 /// To the other nodes: somebody looks.
 const LOOK: &str = "admin:look";
@@ -58,7 +60,10 @@ pub(in crate::node) enum AdminError {
 struct Admin {
     io: SocketIo,
     namespace: Namespace,
-    options: AdminOptions,
+    /// Those in force.
+    options: ArcSwap<AdminOptions>,
+    /// To this node's feed: there are others.
+    changed: Notify,
     watch: Watch,
     /// To this node's feed.
     pages: mpsc::Sender<PageRequest>,
@@ -66,23 +71,29 @@ struct Admin {
 }
 
 /// Lets admins in from now on, if that is configured. On the node's main thread. Returns the pages that are to be served.
-pub(in crate::node) fn start(io: &SocketIo, options: &AdminOptions) -> Result<Option<Files>, AdminError> {
+pub(in crate::node) fn start(
+    io: &SocketIo,
+    options: &AdminOptions,
+    reload: &Reload,
+) -> Result<Option<Files>, AdminError> {
     if !options.enabled {
         return Ok(None);
     }
-    let login = Arc::new(Login::read(options)?);
+    let login = Arc::new(Login::new(Known::read(options)?));
     let files = options.ui_dir.as_deref().map(|folder| Files::read(folder, options.ui_public)).transpose()?;
     let (pages, requests) = mpsc::channel(feed::MAX_REQUESTS);
     let admin = Arc::new(Admin {
         io: io.clone(),
         namespace: io.of(&options.namespace),
-        options: options.clone(),
+        options: ArcSwap::from_pointee(options.clone()),
+        changed: Notify::new(),
         watch: Watch::default(),
         pages,
         listings: Listings::default(),
     });
     actix_web::rt::spawn(Feed::new(admin.clone(), requests).run());
     listen_to_nodes(&admin);
+    follow(&admin, &login, reload);
     let namespace =
         admin.namespace.clone().middleware(move |socket: Socket, TryData(given): TryData<Credentials>| {
             let login = login.clone();
@@ -98,12 +109,38 @@ pub(in crate::node) fn start(io: &SocketIo, options: &AdminOptions) -> Result<Op
         this.watch.went();
         std::future::ready(())
     });
-    if options.read_only {
-        namespace.guard(|| std::future::ready(Err::<(), _>(Refusal::new("read-only"))));
-    } else {
-        commands::register(&admin);
-    }
+    let this = admin.clone();
+    namespace.guard(move || {
+        let is_read_only = this.options.load().read_only;
+        std::future::ready(if is_read_only { Err(Refusal::new("read-only")) } else { Ok(()) })
+    });
+    commands::register(&admin);
     Ok(files)
+}
+
+/// Takes over another configuration when there is one. Admins who are connected come back by themselves: they are asked for their session
+/// again, and told anew what there is.
+fn follow(admin: &Arc<Admin>, login: &Arc<Login>, reload: &Reload) {
+    let (admin, login) = (admin.clone(), login.clone());
+    reload.part(move |config| {
+        let options = &config.admin;
+        if !options.enabled {
+            // Turned off by a restart.
+            return Ok(Box::new(|| {}));
+        }
+        let (known, options) = (Known::read(options)?, options.clone());
+        let (admin, login) = (admin.clone(), login.clone());
+        Ok(Box::new(move || {
+            let is_other_login = login.replace(known);
+            let before = admin.options.swap(Arc::new(options.clone()));
+            if *before != options {
+                admin.changed.notify_one();
+            }
+            if is_other_login || !before.shows_the_same(&options) {
+                actix_web::rt::spawn(async move { admin.come_back().await });
+            }
+        }))
+    });
 }
 
 /// What other nodes ask of this one.
@@ -138,21 +175,33 @@ impl Admin {
         }
         let _ = socket.emit("config", &json!({ "supportedFeatures": self.features() })).await;
         self.look().await;
-        if self.options.shows_sockets() {
+        if self.options.load().shows_sockets() {
             self.list(socket);
         }
     }
 
     /// What the UI offers.
     fn features(&self) -> Vec<&'static str> {
+        let options = self.options.load();
         let mut features = vec!["AGGREGATED_EVENTS"];
-        if !self.options.read_only {
+        if !options.read_only {
             features.extend(["EMIT", "JOIN", "LEAVE", "DISCONNECT", "MJOIN", "MLEAVE", "MDISCONNECT"]);
         }
-        if self.options.shows_sockets() {
+        if options.shows_sockets() {
             features.push("ALL_EVENTS");
         }
         features
+    }
+
+    /// Ends the connections of this node's admins, whose pages connect again.
+    async fn come_back(&self) {
+        for socket in self.namespace.sockets_here().await {
+            tracing::info!(
+                sid = socket.id(),
+                "the configuration of the admin UI has changed: an admin has to come back"
+            );
+            socket.connection().close(DisconnectReason::ForcedServerClose);
+        }
     }
 
     /// Tells the other nodes that somebody looks.

@@ -102,6 +102,11 @@ impl AdminOptions {
         self.enabled && self.ui_dir.is_some() && !self.ui_public
     }
 
+    /// Whether whoever looks need not be told of the difference.
+    pub(super) fn shows_the_same(&self, other: &Self) -> bool {
+        self.mode == other.mode && self.read_only == other.read_only
+    }
+
     /// Whether sockets and events are shown.
     pub(super) fn shows_sockets(&self) -> bool {
         self.mode == AdminMode::Development

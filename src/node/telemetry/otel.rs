@@ -197,6 +197,11 @@ impl Recording {
         self.0.update_name(name);
     }
 
+    /// It belongs together with that one, too.
+    pub(in crate::node) fn link(&mut self, other: &TraceContext) {
+        self.0.add_link(span_context(other), Vec::new());
+    }
+
     /// It could not be done.
     pub(in crate::node) fn failed(&mut self, why: &str) {
         self.0.set_status(Status::error(short(why).to_owned()));

@@ -10,8 +10,9 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    pub(super) fn new(first: Duration, max: Duration) -> Self {
-        Self { first, max, failures: 0 }
+    /// After so many failures.
+    pub(super) fn new(first: Duration, max: Duration, failures: u32) -> Self {
+        Self { first, max, failures }
     }
 
     /// The next pause: between half of it and all of it, so that not all nodes come back at once.
@@ -32,7 +33,7 @@ mod tests {
 
     #[test]
     fn pauses_grow_to_a_bound() {
-        let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(10));
+        let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(10), 0);
         for whole in [1, 2, 4, 8, 10, 10] {
             let pause = backoff.pause().as_secs_f64();
             assert!(pause >= f64::from(whole) / 2.0 && pause <= f64::from(whole), "{pause} of {whole}");

@@ -9,7 +9,7 @@ use crate::node::config::period::Period;
 use crate::node::config::secret::Secret;
 use crate::node::config::size::Size;
 
-/// An HTTP server that is told of clients' events, and of the life of connections and rooms.
+/// An HTTP server that is told of clients' events, and of the life of connections and rooms. SIGHUP reloads all but `rooms`.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(in crate::node) struct WebhookOptions {

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use actix_socketio::trace::TraceContext;
 use tokio::sync::Notify;
 
 /// What a webhook has done since the node started.
@@ -29,7 +30,7 @@ impl Counters {
 
 #[derive(Default)]
 struct Waiting {
-    records: VecDeque<String>,
+    records: VecDeque<(String, Option<Box<TraceContext>>)>,
     bytes: usize,
     /// The first so many are being told.
     in_flight: usize,
@@ -37,34 +38,44 @@ struct Waiting {
 }
 
 /// See the module's documentation.
+#[derive(Default)]
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
-    max_records: usize,
-    max_bytes: usize,
     changed: Notify,
 }
 
-impl Queue {
-    pub(super) fn new(max_records: usize, max_bytes: usize) -> Self {
-        Self { waiting: Mutex::default(), max_records, max_bytes, changed: Notify::new() }
-    }
+/// Some of what waits.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Batch {
+    /// The records, with commas between them.
+    pub(super) records: String,
+    pub(super) count: usize,
+    /// What they belong to, as far as that is recorded.
+    pub(super) traces: Vec<TraceContext>,
+}
 
+impl Queue {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// False if there is no room.
-    pub(super) fn push(&self, record: String) -> bool {
+    /// False if there is no room: there is for so many records, of so many bytes together.
+    pub(super) fn push(
+        &self,
+        record: String,
+        trace: Option<&TraceContext>,
+        (max_records, max_bytes): (usize, usize),
+    ) -> bool {
         {
             let mut waiting = self.lock();
             if waiting.is_closed
-                || waiting.records.len() >= self.max_records
-                || waiting.bytes + record.len() > self.max_bytes
+                || waiting.records.len() >= max_records
+                || waiting.bytes + record.len() > max_bytes
             {
                 return false;
             }
             waiting.bytes += record.len();
-            waiting.records.push_back(record);
+            waiting.records.push_back((record, trace.cloned().map(Box::new)));
         }
         self.changed.notify_one();
         true
@@ -106,27 +117,29 @@ impl Queue {
         }
     }
 
-    /// The first records, joined by commas, and how many they are. They wait until [`done`](Self::done).
-    pub(super) fn batch(&self, max: usize) -> (String, usize) {
+    /// The first records. They wait until [`done`](Self::done).
+    pub(super) fn batch(&self, max: usize) -> Batch {
         let mut waiting = self.lock();
         let count = waiting.records.len().min(max);
         waiting.in_flight = count;
-        let size: usize = waiting.records.iter().take(count).map(|record| record.len() + 1).sum();
-        let mut batch = String::with_capacity(size);
-        for record in waiting.records.iter().take(count) {
-            if !batch.is_empty() {
-                batch.push(',');
+        let size: usize = waiting.records.iter().take(count).map(|(record, _)| record.len() + 1).sum();
+        let mut records = String::with_capacity(size);
+        let mut traces = Vec::new();
+        for (record, trace) in waiting.records.iter().take(count) {
+            if !records.is_empty() {
+                records.push(',');
             }
-            batch.push_str(record);
+            records.push_str(record);
+            traces.extend(trace.as_deref().cloned());
         }
-        (batch, count)
+        Batch { records, count, traces }
     }
 
     /// The last batch needs not be told again.
     pub(super) fn done(&self) {
         let mut waiting = self.lock();
         let count = std::mem::take(&mut waiting.in_flight);
-        let bytes: usize = waiting.records.drain(..count).map(|record| record.len()).sum();
+        let bytes: usize = waiting.records.drain(..count).map(|(record, _)| record.len()).sum();
         waiting.bytes -= bytes;
     }
 
@@ -143,18 +156,23 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_not_taken() {
-        let queue = Queue::new(3, 10);
+        let queue = Queue::default();
+        let push = |record: &str| queue.push(record.to_owned(), None, (3, 10));
+        let batch = |max| {
+            let Batch { records, count, .. } = queue.batch(max);
+            (records, count)
+        };
         for (record, fits) in [("aaaa", true), ("bbbb", true), ("ccc", false), ("cc", true), ("", false)] {
-            assert_eq!(queue.push(record.to_owned()), fits, "{record}");
+            assert_eq!(push(record), fits, "{record}");
         }
-        assert_eq!(queue.batch(2), ("aaaa,bbbb".to_owned(), 2));
-        assert_eq!(queue.batch(2).0, "aaaa,bbbb", "until it is done");
-        assert!(!queue.push("d".to_owned()), "what is being told takes room, too");
+        assert_eq!(batch(2), ("aaaa,bbbb".to_owned(), 2));
+        assert_eq!(batch(2).0, "aaaa,bbbb", "until it is done");
+        assert!(!push("d"), "what is being told takes room, too");
         queue.done();
-        assert!(queue.push("dddddddd".to_owned()));
-        assert_eq!((queue.batch(9), queue.len()), (("cc,dddddddd".to_owned(), 2), 2));
+        assert!(push("dddddddd"));
+        assert_eq!((batch(9), queue.len()), (("cc,dddddddd".to_owned(), 2), 2));
         queue.done();
         queue.close();
-        assert!(!queue.push("e".to_owned()));
+        assert!(!push("e"));
     }
 }

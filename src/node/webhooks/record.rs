@@ -2,6 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use actix_socketio::trace::{Trace, TraceContext};
 use actix_socketio::{Args, Socket};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -32,6 +33,9 @@ pub(super) struct Record<'a> {
     attachments: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    /// What it belongs to, if that is recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<String>,
 }
 
 /// The claim that says who the user is.
@@ -53,6 +57,10 @@ impl<'a> Record<'a> {
 
     pub(super) fn room(self, room: &'a str) -> Self {
         Self { room: Some(room), ..self }
+    }
+
+    pub(super) fn trace(self, trace: &Trace) -> Self {
+        Self { traceparent: trace.context().map(TraceContext::traceparent), ..self }
     }
 
     pub(super) fn reason(self, reason: &'static str) -> Self {

@@ -5,13 +5,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use actix_socketio::trace::{TRACEPARENT, TRACESTATE, TraceContext};
 use actix_web::http::StatusCode;
 use actix_web::http::header::RETRY_AFTER;
 
 use super::backoff::Backoff;
 use super::options::WebhookOptions;
-use super::queue::{Counters, Queue};
-use super::signature::Key;
+use super::queue::{Batch, Counters};
+use super::settings::Settings;
+use super::webhook::Webhook;
+use crate::node::telemetry::{Kind, Recording, Telemetry, Value, Work};
 
 /// The time of the request, in seconds since 1970: part of what is signed.
 const TIMESTAMP: &str = "X-SocketIO-Timestamp";
@@ -23,12 +26,20 @@ const LOG_EVERY: Duration = Duration::from_secs(60);
 
 /// See the module's documentation.
 pub(super) struct Sender {
-    pub(super) options: WebhookOptions,
-    pub(super) key: Option<Key>,
-    pub(super) queue: Arc<Queue>,
-    pub(super) counters: Arc<Counters>,
+    pub(super) webhook: Arc<Webhook>,
     /// The id of this node.
     pub(super) node: String,
+    pub(super) telemetry: Telemetry,
+}
+
+/// A request that is made until it is taken.
+struct Delivery {
+    /// Its id.
+    id: String,
+    body: String,
+    count: usize,
+    /// What the records in it belong to.
+    traces: Vec<TraceContext>,
 }
 
 /// Why a batch was not taken.
@@ -46,93 +57,136 @@ enum PostError {
 
 impl Sender {
     pub(super) async fn run(self) {
-        let client = awc::Client::builder().disable_redirects().timeout(self.options.timeout.into()).finish();
+        // Its time is that of the settings.
+        let client = awc::Client::builder().disable_redirects().disable_timeout().finish();
+        let queue = &self.webhook.queue;
         let mut number = 0_u64;
         let mut logged: Option<Instant> = None;
-        while self.queue.has_some().await {
+        while queue.has_some().await {
+            let WebhookOptions { gather, batch, .. } = self.webhook.settings.load().options;
             // A timeout is what this usually ends with.
-            let _ =
-                tokio::time::timeout(self.options.gather.into(), self.queue.has(self.options.batch)).await;
-            let (records, count) = self.queue.batch(self.options.batch);
+            let _ = tokio::time::timeout(gather.into(), queue.has(batch)).await;
+            let Batch { records, count, traces } = queue.batch(batch);
             number += 1;
-            let delivery = format!("{}-{number}", self.node);
-            let body = format!(r#"{{"node":"{}","delivery":"{delivery}","records":[{records}]}}"#, self.node);
+            let id = format!("{}-{number}", self.node);
+            let body = format!(r#"{{"node":"{}","delivery":"{id}","records":[{records}]}}"#, self.node);
             drop(records);
-            self.deliver(&client, &delivery, body, count, &mut logged).await;
-            self.queue.done();
+            self.deliver(&client, &Delivery { id, body, count, traces }, &mut logged).await;
+            queue.done();
         }
     }
 
     /// Returns when the batch needs not be posted again.
-    async fn deliver(
-        &self,
-        client: &awc::Client,
-        delivery: &str,
-        body: String,
-        count: usize,
-        logged: &mut Option<Instant>,
-    ) {
-        let (begin, name) = (Instant::now(), &*self.options.name);
-        let mut backoff = Backoff::new(self.options.backoff.into(), self.options.max_backoff.into());
+    async fn deliver(&self, client: &awc::Client, delivery: &Delivery, logged: &mut Option<Instant>) {
+        let (begin, count, counters) = (Instant::now(), delivery.count, &self.webhook.counters);
+        let mut failures = 0;
         loop {
-            let error = match self.post(client, delivery, &body).await {
+            let settings = self.webhook.settings.load_full();
+            let options = &settings.options;
+            let error = match self.post(client, &settings, delivery).await {
                 Ok(()) => {
                     if logged.take().is_some() {
-                        tracing::info!(webhook = name, "the webhook takes events again");
+                        tracing::info!(webhook = &*options.name, "the webhook takes events again");
                     }
-                    return Counters::add(&self.counters.delivered, count);
+                    return Counters::add(&counters.delivered, count);
                 }
                 Err(error) => error,
             };
+            let log = |logged: &mut Option<Instant>, what: &'static str| {
+                if logged.is_none_or(|at| at.elapsed() > LOG_EVERY) {
+                    *logged = Some(Instant::now());
+                    let waiting = self.webhook.queue.len();
+                    tracing::warn!(webhook = &*options.name, %error, waiting, what);
+                }
+            };
             let retry_after = match &error {
                 PostError::Refused(_) => {
-                    self.log(logged, &error, "the webhook refuses events: they are dropped");
-                    return Counters::add(&self.counters.refused, count);
+                    log(logged, "the webhook refuses events: they are dropped");
+                    return Counters::add(&counters.refused, count);
                 }
                 PostError::Busy { retry_after, .. } => retry_after.unwrap_or_default(),
                 PostError::Unreachable(_) => Duration::ZERO,
             };
-            let pause = backoff.pause().max(retry_after.min(self.options.max_backoff.into()));
-            if begin.elapsed() + pause > Duration::from(self.options.retry_for) {
-                self.log(logged, &error, "the webhook fails for too long: events are dropped");
-                return Counters::add(&self.counters.expired, count);
+            let max_backoff = options.max_backoff.into();
+            let pause = Backoff::new(options.backoff.into(), max_backoff, failures).pause();
+            let pause = pause.max(retry_after.min(max_backoff));
+            failures += 1;
+            if begin.elapsed() + pause > Duration::from(options.retry_for) {
+                log(logged, "the webhook fails for too long: events are dropped");
+                return Counters::add(&counters.expired, count);
             }
-            self.log(logged, &error, "the webhook fails; it is tried again");
-            Counters::add(&self.counters.retries, 1);
-            tokio::time::sleep(pause).await;
+            log(logged, "the webhook fails; it is tried again");
+            Counters::add(&counters.retries, 1);
+            // At once, with other settings.
+            let _ = tokio::time::timeout(pause, self.webhook.changed.notified()).await;
         }
     }
 
-    fn log(&self, logged: &mut Option<Instant>, error: &PostError, what: &'static str) {
-        if logged.is_none_or(|at| at.elapsed() > LOG_EVERY) {
-            *logged = Some(Instant::now());
-            tracing::warn!(webhook = &*self.options.name, %error, waiting = self.queue.len(), what);
-        }
-    }
-
-    async fn post(&self, client: &awc::Client, delivery: &str, body: &str) -> Result<(), PostError> {
+    async fn post(
+        &self,
+        client: &awc::Client,
+        settings: &Settings,
+        Delivery { id, body, count, traces }: &Delivery,
+    ) -> Result<(), PostError> {
+        let options = &settings.options;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let mut request = client
-            .post(&self.options.url)
+            .post(&options.url)
+            .timeout(options.timeout.into())
             .content_type("application/json")
             .insert_header((TIMESTAMP, now))
-            .insert_header((DELIVERY, delivery));
-        if let Some(key) = &self.key {
+            .insert_header((DELIVERY, &**id));
+        if let Some(key) = &settings.key {
             request = request.insert_header((SIGNATURE, key.sign(now, body)));
         }
-        let answered = request.send_body(body.to_owned()).await;
-        let answer = answered.map_err(|error| PostError::Unreachable(error.to_string()))?;
-        let status = answer.status();
-        if status.is_success() {
-            return Ok(());
+        let mut span = self.span(&options.name, *count, traces);
+        if self.telemetry.is_on() {
+            let trace = span.as_ref().map_or_else(TraceContext::unsampled, Recording::context);
+            request = request.insert_header((TRACEPARENT, trace.traceparent()));
+            if let Some(state) = trace.state() {
+                request = request.insert_header((TRACESTATE, state));
+            }
         }
-        // Timeout, too early, too many.
-        let is_later = status.is_server_error() || [408, 425, 429].contains(&status.as_u16());
-        if !is_later {
-            return Err(PostError::Refused(status));
+        let posted = outcome(request.send_body(body.clone()).await);
+        if let Some(span) = &mut span
+            && let Err(error) = &posted
+        {
+            span.failed(&error.to_string());
         }
-        let retry_after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let retry_after = retry_after.and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
-        Err(PostError::Busy { status, retry_after })
+        posted
     }
+
+    /// The span of a request: part of the trace of one of its records, together with those of the others.
+    fn span(&self, webhook: &str, count: usize, traces: &[TraceContext]) -> Option<Recording> {
+        let (first, others) = traces.split_first()?;
+        let mut span = self.telemetry.begin(Some(first), || Work {
+            name: "webhook",
+            kind: Kind::Client,
+            attributes: vec![
+                ("http.request.method", "POST".into()),
+                ("socketio.webhook", webhook.into()),
+                ("socketio.records", Value::Number(i64::try_from(count).unwrap_or(i64::MAX))),
+            ],
+        })?;
+        others.iter().for_each(|other| span.link(other));
+        Some(span)
+    }
+}
+
+fn outcome(
+    answered: Result<awc::ClientResponse<impl Sized>, awc::error::SendRequestError>,
+) -> Result<(), PostError> {
+    let answer = answered.map_err(|error| PostError::Unreachable(error.to_string()))?;
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(());
+    }
+    // Timeout, too early, too many.
+    let is_later = status.is_server_error() || [408, 425, 429].contains(&status.as_u16());
+    if !is_later {
+        return Err(PostError::Refused(status));
+    }
+    let retry_after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let retry_after = retry_after.and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
+    Err(PostError::Busy { status, retry_after })
 }
