@@ -20,10 +20,11 @@ const HASH = "$2b$04$8GSZrLBdy/t3pfu5wyx6HuT.czGjYN2qDb8z9JFDOry1nuInQjeSm";
 
 /** A node whose internal listener is at `node.api`. */
 async function startAdminNode(folder, name, options, args = []) {
-  writeFileSync(join(folder, "hash"), HASH);
+  const hash = join(folder, `${name}.hash`);
+  writeFileSync(hash, HASH);
   const config = join(folder, `${name}.toml`);
   const lines = Object.entries({ enabled: true, ui_dir: UI, mode: "development", ...options }).map(([key, value]) => `${key} = ${JSON.stringify(value)}`);
-  writeFileSync(config, `[admin]\n${lines.join("\n")}\npassword = { file = ${JSON.stringify(join(folder, "hash"))} }\n[cors]\ncredentials = true\n`);
+  writeFileSync(config, `[admin]\n${lines.join("\n")}\npassword = { file = ${JSON.stringify(hash)} }\n[cors]\ncredentials = true\n`);
   const node = await startNode({ args: ["--config", config, "--port", "0", "--api-port", "0", "--name", name, ...args] });
   node.api = /HTTP API +(http:\/\/[^/]+)/.exec(node.stdout)[1];
   return node;
