@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     // Pure: bytes in, bytes out.
     &["protocol"],
-    &["config", "error", "disconnect_reason", "id", "counters"],
+    &["config", "error", "disconnect_reason", "id", "counters", "trace"],
     &["engine"],
     // The edge to HTTP, for either kind of server.
     &["service", "client_files"],
