@@ -97,7 +97,8 @@ impl Trace {
         }
     }
 
-    /// What goes out with requests to others: when this is not recorded a context that says so, and none if nobody traces.
+    /// What goes out with requests to others: when this is not recorded a context that says so, and none if nobody traces,
+    /// nor for what is no operation: a handler of connects or disconnects.
     pub fn outgoing(&self) -> Option<TraceContext> {
         match &self.0 {
             Inner::Off => None,

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::config::{self, Config, Flag};
 
 /// What may change without a restart, as section and key; `*` is a list or a section as a whole.
-const LIVE: [(&str, &str); 30] = [
+const LIVE: [(&str, &str); 31] = [
     ("tls", "cert"),
     ("tls", "key"),
     ("tls", "client_ca"),
@@ -41,6 +41,7 @@ const LIVE: [(&str, &str); 30] = [
     ("admin", "password"),
     ("admin", "mode"),
     ("admin", "read_only"),
+    ("admin", "server_id"),
     ("admin", "session"),
     ("admin", "max_events"),
     ("admin", "max_sockets"),
