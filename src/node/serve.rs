@@ -187,6 +187,7 @@ pub(super) async fn serve(
     signals::listen(&stop, reload)?;
     let mut metrics = Metrics::of(&io, config.namespaces.keys());
     metrics.add(webhooks.clone());
+    metrics.add(telemetry.clone());
     metrics.add(auth.clone());
     metrics.add(limits);
     let known = Known { stop: stop.clone(), metrics, auth, presences };

@@ -224,10 +224,18 @@ mod told {
         assert_eq!(collector.spans.len(), 1, "{:#?}", collector.spans);
     }
 
+    /// How many spans had this outcome, as the metrics say it.
+    async fn spans(node: &Node, outcome: &str) -> u64 {
+        let metrics = node.request("GET", "/metrics", &[], "").await;
+        let name = format!("socketio_spans_total{{outcome=\"{outcome}\"}} ");
+        let mut lines = metrics.text().lines();
+        lines.find_map(|line| line.strip_prefix(&name)).unwrap().parse().unwrap()
+    }
+
     #[tokio::test]
     async fn nothing_waits_for_a_collector_that_is_away() {
         let nats = NatsServer::start(&[]);
-        let telemetry = format!("endpoint = \"http://127.0.0.1:{}\"", free_port());
+        let telemetry = format!("endpoint = \"http://127.0.0.1:{}\"\ntimeout = \"200ms\"", free_port());
         let mut node = node(&config(&nats, &telemetry)).await;
         let (bus, mut tasks) = worker(&nats).await;
         let mut client = node.client().await;
@@ -237,6 +245,11 @@ mod told {
             assert_eq!(answer, "done");
         }
         node.program().logs(says).await;
+        let begin = Instant::now();
+        while spans(&node, "failed").await == 0 {
+            assert!(begin.elapsed() < LONG, "none is lost");
+        }
+        assert_eq!(spans(&node, "delivered").await, 0);
         node.program().signal("INT");
         let (code, took) = node.program.ended().await;
         assert_eq!(code, Some(0));

@@ -8,6 +8,7 @@ mod guards;
 mod server;
 mod sheet;
 mod system;
+mod telemetry;
 mod webhooks;
 
 use std::fmt;

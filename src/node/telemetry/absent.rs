@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_socketio::trace::{Operation, Parent, Span, TraceContext, Tracer};
 
-use super::{TelemetryError, TelemetryOptions, Value, Work};
+use super::{SpanCounters, TelemetryError, TelemetryOptions, Value, Work};
 
 /// There is none.
 pub(super) enum Otel {}
@@ -17,7 +17,11 @@ pub(super) enum Nobody {}
 pub(in crate::node) enum Recording {}
 
 impl Otel {
-    pub(super) fn start(_: &TelemetryOptions, _: &str) -> Result<Option<Self>, TelemetryError> {
+    pub(super) fn start(
+        _: &TelemetryOptions,
+        _: &str,
+        _: &Arc<SpanCounters>,
+    ) -> Result<Option<Self>, TelemetryError> {
         Ok(None)
     }
 

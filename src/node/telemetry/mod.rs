@@ -8,7 +8,11 @@
 #[cfg(not(feature = "otel"))]
 mod absent;
 #[cfg(feature = "otel")]
+mod counted;
+#[cfg(feature = "otel")]
 mod courier;
+#[cfg(feature = "otel")]
+mod headers;
 mod options;
 #[cfg(feature = "otel")]
 mod otel;
@@ -16,6 +20,7 @@ mod request;
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use actix_socketio::SocketIoBuilder;
@@ -74,19 +79,36 @@ pub(in crate::node) struct Work<'a> {
     pub(in crate::node) attributes: Vec<(&'static str, Value<'a>)>,
 }
 
+/// What became of spans since the node started.
+#[derive(Debug, Default)]
+pub(in crate::node) struct SpanCounters {
+    /// Those that the collector has yet to take.
+    pub(in crate::node) waiting: AtomicUsize,
+    /// Those that it took.
+    pub(in crate::node) delivered: AtomicU64,
+    /// Those that it did not take.
+    pub(in crate::node) failed: AtomicU64,
+    /// Those that did not fit into the queue.
+    pub(in crate::node) overflowed: AtomicU64,
+}
+
 /// Who is told of spans, if anybody is. Cheap to clone.
 #[derive(Clone, Default)]
-pub(in crate::node) struct Telemetry(Option<Arc<Otel>>);
+pub(in crate::node) struct Telemetry {
+    otel: Option<Arc<Otel>>,
+    counters: Arc<SpanCounters>,
+}
 
 impl Telemetry {
     /// As configured. On the node's main thread; `node` is its name.
     pub(in crate::node) fn start(options: &TelemetryOptions, node: &str) -> Result<Self, TelemetryError> {
-        Ok(Self(Otel::start(options, node)?.map(Arc::new)))
+        let counters = Arc::default();
+        Ok(Self { otel: Otel::start(options, node, &counters)?.map(Arc::new), counters })
     }
 
     /// Has the server tell what it does.
     pub(in crate::node) fn register(&self, builder: SocketIoBuilder) -> SocketIoBuilder {
-        match &self.0 {
+        match &self.otel {
             Some(otel) => builder.tracer(otel.tracer()),
             None => builder,
         }
@@ -94,7 +116,11 @@ impl Telemetry {
 
     /// Whether anybody is told.
     pub(in crate::node) fn is_on(&self) -> bool {
-        self.0.is_some()
+        self.otel.is_some()
+    }
+
+    pub(in crate::node) fn counters(&self) -> &SpanCounters {
+        &self.counters
     }
 
     /// Begins a span; none if it is not recorded. With a parent that decides, without one chance does.
@@ -103,14 +129,14 @@ impl Telemetry {
         parent: Option<&TraceContext>,
         work: impl FnOnce() -> Work<'a>,
     ) -> Option<Recording> {
-        let otel = self.0.as_ref()?;
+        let otel = self.otel.as_ref()?;
         let is_recorded = parent.map_or_else(|| otel.samples(), TraceContext::is_sampled);
         is_recorded.then(|| otel.begin(work(), parent))
     }
 
     /// Tells what was not told yet, if that takes no longer than so.
     pub(in crate::node) async fn finish(&self, deadline: Duration) {
-        if let Some(otel) = &self.0 {
+        if let Some(otel) = &self.otel {
             otel.finish(deadline).await;
         }
     }

@@ -14,10 +14,14 @@ use opentelemetry::trace::{
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
+use opentelemetry_sdk::trace::{
+    BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracer, SdkTracerProvider,
+};
 
+use super::counted::{MAX_WAITING, Told, Waiting};
 use super::courier::Courier;
-use super::{Kind, TelemetryError, TelemetryOptions, Value, Work};
+use super::headers::headers_of;
+use super::{Kind, SpanCounters, TelemetryError, TelemetryOptions, Value, Work};
 
 /// The longest text of an attribute: names come from clients.
 const MAX_TEXT: usize = 256;
@@ -46,7 +50,11 @@ fn random() -> u64 {
 }
 
 impl Otel {
-    pub(super) fn start(options: &TelemetryOptions, node: &str) -> Result<Option<Self>, TelemetryError> {
+    pub(super) fn start(
+        options: &TelemetryOptions,
+        node: &str,
+        counters: &Arc<SpanCounters>,
+    ) -> Result<Option<Self>, TelemetryError> {
         let Some(endpoint) = &options.endpoint else { return Ok(None) };
         let headers = match &options.headers {
             Some(headers) => headers_of(&headers.read()?).ok_or(TelemetryError::Headers)?,
@@ -69,11 +77,15 @@ impl Otel {
                 KeyValue::new("socketio.node", node.to_owned()),
             ])
             .build();
+        // With what OTEL_BSP_SCHEDULE_DELAY and OTEL_BSP_MAX_EXPORT_BATCH_SIZE say.
+        let batches = BatchConfigBuilder::default().with_max_queue_size(2 * MAX_WAITING).build();
+        let exporter = Told { exporter, counters: counters.clone() };
+        let queue = BatchSpanProcessor::builder(exporter).with_batch_config(batches).build();
         let provider = SdkTracerProvider::builder()
             .with_resource(resource)
             // Decided before.
             .with_sampler(Sampler::AlwaysOn)
-            .with_batch_exporter(exporter)
+            .with_span_processor(Waiting { queue, counters: counters.clone() })
             .build();
         tracing::info!(endpoint, sampling = options.sampling, "traces are told to a collector");
         let threshold = (options.sampling * 2_f64.powi(32)) as u64;
@@ -244,49 +256,9 @@ fn short(text: &str) -> &str {
     &text[..end]
 }
 
-/// `name=value,name=value`, as OTEL_EXPORTER_OTLP_HEADERS has it.
-fn headers_of(text: &str) -> Option<Vec<(String, String)>> {
-    let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
-    pairs
-        .map(|pair| {
-            let (name, value) = pair.split_once('=')?;
-            let value = percent_decoded(value.trim())?;
-            let is_header = actix_web::http::header::HeaderName::try_from(name.trim()).is_ok()
-                && actix_web::http::header::HeaderValue::try_from(&value).is_ok();
-            is_header.then(|| (name.trim().to_owned(), value))
-        })
-        .collect()
-}
-
-fn percent_decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        if *first == b'%' {
-            let digits = std::str::from_utf8(after.get(..2)?).ok()?;
-            bytes.push(u8::from_str_radix(digits, 16).ok()?);
-            rest = &after[2..];
-        } else {
-            bytes.push(*first);
-            rest = after;
-        }
-    }
-    String::from_utf8(bytes).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn headers_are_a_list() {
-        let read = headers_of("authorization=Basic%20eA==, x-key = a%2Cb,").expect("headers");
-        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        assert_eq!(read, [pair("authorization", "Basic eA=="), pair("x-key", "a,b")]);
-        for odd in ["x", "=y", "a b=c", "a=%0A", "a=%", "a=%zz", "a=%ff"] {
-            assert_eq!(headers_of(odd), None, "{odd}");
-        }
-    }
 
     #[test]
     fn the_part_that_is_recorded_is_about_what_was_asked_for() {
