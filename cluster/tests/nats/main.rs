@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use serde_json::json;
 use server::{NatsServer, free_port};
 use socketio_cluster::bus::{Bus, BusEvent, BusEvents, Publish, PublishError, Received};
@@ -104,6 +105,41 @@ async fn a_context_goes_along_if_there_is_room_for_it() {
         bus.publish(message).expect("taken");
         let received = self::message(&mut events).await;
         assert_eq!((received.body.len(), received.trace.as_deref()), (size, expected));
+    }
+}
+
+#[tokio::test]
+async fn a_context_is_what_others_read_and_write() {
+    let server = NatsServer::start(&[]);
+    let (bus, mut events) = connect(&server).await;
+    let client = async_nats::connect(server.url()).await.expect("connects");
+    let subject = Subjects::default().emit().clone();
+    let mut heard = client.subscribe(subject.as_str().to_owned()).await.expect("subscribes");
+    client.flush().await.expect("flushes");
+    let trace = TraceContext::unsampled().with_state("a=1");
+    bus.publish(Publish::new(subject.clone(), "x".into()).traced(Some(trace.clone()))).expect("taken");
+    let message = tokio::time::timeout(LONG, heard.next()).await.expect("in time").expect("a message");
+    let headers = message.headers.expect("headers");
+    let named = |name| headers.get(name).map(|value| value.as_str().to_owned());
+    assert_eq!(
+        (named("traceparent"), named("tracestate")),
+        (Some(trace.traceparent()), Some("a=1".to_owned()))
+    );
+
+    bus.subscribe(subject.clone());
+    settle(&bus, &mut events).await;
+    // As Go writes the names.
+    let mut headers = async_nats::HeaderMap::new();
+    headers.insert("Traceparent", trace.traceparent());
+    let to = subject.as_str().to_owned();
+    client.publish_with_headers(to.clone(), headers, "y".into()).await.expect("published");
+    let mut nonsense = async_nats::HeaderMap::new();
+    nonsense.insert("traceparent", "00-nonsense");
+    client.publish_with_headers(to, nonsense, "z".into()).await.expect("published");
+    let trace = TraceContext::read(&trace.traceparent(), None);
+    for (body, expected) in [("y", trace), ("z", None)] {
+        let received = self::message(&mut events).await;
+        assert_eq!((&*received.body, received.trace.map(|trace| *trace)), (body.as_bytes(), expected));
     }
 }
 
