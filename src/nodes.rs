@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime};
 
 use crate::config::ClusterConfig;
 use crate::error::EmitError;
-use crate::namespace::Namespace;
 use crate::protocol::{FromArgs, ToArgs};
 use crate::server::SocketIo;
 use crate::server_side::ServerSideAcks;
+use crate::uplink::Holding;
 
 /// A node of the cluster.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +22,9 @@ pub struct NodeInfo {
     pub since: SystemTime,
     /// How many sockets it has, as of its last sign of life.
     pub sockets: u64,
+    /// How many rooms have members there, as of its last sign of life; without the sockets' own. A room with members on several nodes
+    /// counts on each.
+    pub rooms: u64,
     /// How many cores its process uses, as of its last sign of life: 0.5 is half of one.
     pub load: f64,
     /// Whether it is this node.
@@ -72,19 +75,24 @@ impl SocketIo {
 
     /// The nodes of the cluster, this one first; only this one if there is no bus.
     pub fn nodes(&self) -> Vec<NodeInfo> {
-        let sockets = self.namespaces().iter().map(Namespace::socket_count).sum();
+        let mut holding = Holding::default();
+        for namespace in self.namespaces() {
+            holding.sockets += namespace.socket_count() as u64;
+            holding.rooms += namespace.room_count_here() as u64;
+        }
         let Some(uplink) = self.uplink() else {
             return vec![NodeInfo {
                 id: self.node_id().to_owned(),
                 name: ClusterConfig::default().name,
                 since: self.started(),
-                sockets: sockets as u64,
+                sockets: holding.sockets,
+                rooms: holding.rooms,
                 load: 0.0,
                 is_here: true,
                 is_reachable: true,
             }];
         };
-        let own = uplink.own_heartbeat(sockets);
+        let own = uplink.own_heartbeat(holding);
         let mut members = uplink.members();
         members.sort_by_key(|member| member.id);
         std::iter::once(own)
@@ -94,6 +102,7 @@ impl SocketIo {
                 name: member.name.to_string(),
                 since: member.since,
                 sockets: member.sockets,
+                rooms: member.rooms,
                 load: member.load as f64 / 1000.0,
                 is_here: member.id == uplink.node().id,
                 is_reachable: member.is_reachable,

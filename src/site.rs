@@ -19,7 +19,7 @@ use crate::namespaces::Namespaces;
 use crate::protocol::Args;
 use crate::remote_socket::RemoteSocket;
 use crate::trace::{Operation, Parent, TraceContext};
-use crate::uplink::{self, Outcome, Site, Uplink};
+use crate::uplink::{self, Holding, Outcome, Site, Uplink};
 
 /// The longest that acknowledgements are collected for another node.
 const MAX_ACK_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -189,8 +189,13 @@ impl Site for Namespaces {
         self.live(namespace).map_or(0, |namespace| namespace.rooms.size(room))
     }
 
-    fn socket_count(&self) -> usize {
-        self.all().into_iter().map(|namespace| Namespace(namespace).socket_count()).sum()
+    fn holding(&self) -> Holding {
+        let mut holding = Holding::default();
+        for namespace in self.all() {
+            holding.rooms += namespace.rooms.count() as u64;
+            holding.sockets += Namespace(namespace).socket_count() as u64;
+        }
+        holding
     }
 }
 

@@ -101,6 +101,7 @@ pub fn encode(envelope: &Envelope) -> Result<Bytes, TooManyItems> {
             write_announcement(&mut w, &heartbeat.announcement);
             w.number(heartbeat.uptime);
             w.number(heartbeat.sockets);
+            w.number(heartbeat.rooms);
             w.number(heartbeat.load);
             w.list(&heartbeat.sequences, |w, (subject, number)| {
                 w.text(subject);
@@ -157,6 +158,7 @@ pub fn decode(bytes: &Bytes) -> Result<Decoded, DecodeError> {
             announcement: read_announcement(&mut r)?,
             uptime: r.number()?,
             sockets: r.number()?,
+            rooms: r.number()?,
             load: r.number()?,
             sequences: r.list(2, |r| Ok((r.text()?, r.number()?)))?,
         }),

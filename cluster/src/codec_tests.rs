@@ -79,11 +79,12 @@ fn message() -> impl Strategy<Value = Message> {
     prop_oneof![
         announcement().prop_map(Message::Joining),
         Just(Message::Leaving),
-        (announcement(), any::<[u64; 3]>(), prop::collection::vec((text(), any::<u64>()), 0..4)).prop_map(
-            |(announcement, [uptime, sockets, load], sequences)| Message::Heartbeat(Heartbeat {
+        (announcement(), any::<[u64; 4]>(), prop::collection::vec((text(), any::<u64>()), 0..4)).prop_map(
+            |(announcement, [uptime, sockets, rooms, load], sequences)| Message::Heartbeat(Heartbeat {
                 announcement,
                 uptime,
                 sockets,
+                rooms,
                 load,
                 sequences
             })
@@ -138,6 +139,7 @@ fn heartbeat() -> Envelope {
         announcement,
         uptime: 1000,
         sockets: 300,
+        rooms: 40,
         load: 5,
         sequences: vec![("sio.emit".into(), 5)],
     };
@@ -154,7 +156,7 @@ fn heartbeat() -> Envelope {
 #[test]
 fn the_layout_is_stable() {
     let expected =
-        b"\x01\x03abcdefgh\x01\x02\x03\x04\x05\x06\x07\x08\x00\x00\x00\x00\x00\x00\x00\x07\x01\x80\x08\x01\x01n\xe8\x07\xac\x02\x05\x01\x08sio.emit\x05";
+        b"\x01\x03abcdefgh\x01\x02\x03\x04\x05\x06\x07\x08\x00\x00\x00\x00\x00\x00\x00\x07\x01\x80\x08\x01\x01n\xe8\x07\xac\x02\x28\x05\x01\x08sio.emit\x05";
     assert_eq!(&encode(&heartbeat()).expect("encodes")[..], expected);
 }
 
@@ -171,7 +173,7 @@ fn what_is_no_message_is_refused_by_name() {
     assert_eq!(changed(1, 99), Err(DecodeError::Unknown { what: "message", value: 99 }));
     assert_eq!(changed(2, b'.'), Err(DecodeError::NodeId));
     assert_eq!(changed(31, 0xff), Err(DecodeError::Utf8));
-    assert_eq!(changed(37, 0x7f), Err(DecodeError::Truncated), "more subjects than bytes");
+    assert_eq!(changed(38, 0x7f), Err(DecodeError::Truncated), "more subjects than bytes");
     assert_eq!(decode(&Bytes::new()), Err(DecodeError::Truncated));
     let longer = [&good[..], b"xx"].concat();
     assert_eq!(decode(&longer.into()), Err(DecodeError::Trailing(2)));

@@ -81,6 +81,8 @@ pub struct Heartbeat {
     pub uptime: u64,
     /// How many sockets the node has.
     pub sockets: u64,
+    /// How many rooms have members there, without the sockets' own; all namespaces together.
+    pub rooms: u64,
     /// Processor time of the node's process over the last interval, in thousandths of a core.
     pub load: u64,
     /// The last sequence number on each subject used since the previous heartbeat.

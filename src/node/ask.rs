@@ -249,16 +249,17 @@ fn print(reply: &Reply) {
 fn print_table(nodes: &[Member]) {
     let name = |node: &Member| node.name.escape_debug().to_string();
     let width = nodes.iter().map(|node| name(node).chars().count()).max().unwrap_or(0).max(4);
-    println!("{:8}  {:width$}  {:>9}  {:>7}  {:>5}", "ID", "NAME", "UP", "SOCKETS", "LOAD");
+    println!("{:8}  {:width$}  {:>9}  {:>7}  {:>7}  {:>5}", "ID", "NAME", "UP", "SOCKETS", "ROOMS", "LOAD");
     for node in nodes {
         let since = SystemTime::UNIX_EPOCH + Duration::from_millis(node.since);
         let up = up(since.elapsed().unwrap_or_default());
         let state = if node.reachable { "" } else { "  out of reach" };
         println!(
-            "{:8}  {:width$}  {up:>9}  {:>7}  {:>5.2}{state}",
+            "{:8}  {:width$}  {up:>9}  {:>7}  {:>7}  {:>5.2}{state}",
             node.id.escape_debug().to_string(),
             name(node),
             node.sockets,
+            node.rooms,
             node.load
         );
     }

@@ -213,7 +213,7 @@ impl Uplink {
 
     /// Who is in the cluster, this node first.
     fn described_members(&self) -> Vec<external::Member> {
-        let sockets = self.site().map_or(0, |site| site.socket_count());
+        let holding = self.site().map(|site| site.holding()).unwrap_or_default();
         let mut others = self.members();
         others.sort_by_key(|member| member.id);
         let describe = |member: Member| external::Member {
@@ -224,10 +224,11 @@ impl Uplink {
                 .duration_since(SystemTime::UNIX_EPOCH)
                 .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)),
             sockets: member.sockets,
+            rooms: member.rooms,
             load: member.load as f64 / 1000.0,
             reachable: member.is_reachable,
         };
-        std::iter::once(self.own_heartbeat(sockets)).chain(others).map(describe).collect()
+        std::iter::once(self.own_heartbeat(holding)).chain(others).map(describe).collect()
     }
 
     fn reply(&self, subject: &str, reply: &Reply) {

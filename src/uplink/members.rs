@@ -19,6 +19,7 @@ pub(crate) struct Member {
     pub(crate) name: Arc<str>,
     pub(crate) since: SystemTime,
     pub(crate) sockets: u64,
+    pub(crate) rooms: u64,
     pub(crate) load: u64,
     pub(crate) is_reachable: bool,
     epoch: Epoch,
@@ -31,12 +32,13 @@ pub(crate) struct Member {
 
 impl Member {
     /// This node itself.
-    pub(crate) fn of_self(node: &Node, since: SystemTime, sockets: u64, load: u64) -> Self {
+    pub(crate) fn of_self(node: &Node, since: SystemTime, holding: Holding, load: u64) -> Self {
         Self {
             id: node.id,
             name: node.name.clone(),
             since,
-            sockets,
+            sockets: holding.sockets,
+            rooms: holding.rooms,
             load,
             is_reachable: true,
             epoch: node.epoch,
@@ -45,6 +47,14 @@ impl Member {
             heard: Instant::now(),
         }
     }
+}
+
+/// What a node has.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Holding {
+    pub(crate) sockets: u64,
+    /// Rooms with members, without the sockets' own.
+    pub(crate) rooms: u64,
 }
 
 /// What a message of a node means for the list.
@@ -157,6 +167,7 @@ impl Members {
                     name: "".into(),
                     since: SystemTime::now(),
                     sockets: 0,
+                    rooms: 0,
                     load: 0,
                     is_reachable: true,
                     epoch,
@@ -200,6 +211,7 @@ impl Members {
             let uptime = Duration::from_millis(heartbeat.uptime);
             member.since = SystemTime::now().checked_sub(uptime).unwrap_or(SystemTime::UNIX_EPOCH);
             member.sockets = heartbeat.sockets;
+            member.rooms = heartbeat.rooms;
             member.load = heartbeat.load;
         }
     }

@@ -39,6 +39,7 @@ pub(crate) use self::convert::{from_payload, from_target, to_payload, to_target}
 pub(crate) use self::doors::Hold;
 pub(crate) use self::external::Outcome;
 use self::load::Load;
+pub(crate) use self::members::Holding;
 use self::members::Members;
 use self::membership::Membership;
 use self::opening::Opening;
@@ -69,8 +70,8 @@ pub(crate) trait Site: Send + Sync {
     ) -> BoxFuture<'static, Outcome>;
     /// How many members a room has on this node.
     fn room_size(&self, namespace: &str, room: &str) -> usize;
-    /// How many sockets this node has.
-    fn socket_count(&self) -> usize;
+    /// What this node has now.
+    fn holding(&self) -> Holding;
 }
 
 /// Who has to act on something.
@@ -255,8 +256,8 @@ impl Uplink {
     }
 
     /// How this node describes itself.
-    pub(crate) fn own_heartbeat(&self, sockets: usize) -> members::Member {
-        members::Member::of_self(&self.node, self.since(), sockets as u64, self.load.last())
+    pub(crate) fn own_heartbeat(&self, holding: Holding) -> members::Member {
+        members::Member::of_self(&self.node, self.since(), holding, self.load.last())
     }
 
     fn since(&self) -> SystemTime {
@@ -413,10 +414,12 @@ impl Uplink {
     }
 
     fn heartbeat(&self, sequences: Vec<(Arc<str>, u64)>) -> Message {
+        let holding = self.site().map(|site| site.holding()).unwrap_or_default();
         Message::Heartbeat(Heartbeat {
             announcement: self.announcement(),
             uptime: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            sockets: self.site().map_or(0, |site| site.socket_count() as u64),
+            sockets: holding.sockets,
+            rooms: holding.rooms,
             load: self.load.last(),
             sequences,
         })

@@ -97,8 +97,10 @@ async fn servers_talk_among_themselves() {
 async fn the_nodes_are_known_by_name_and_load() {
     let [io, other] = nodes(&MemoryHub::default()).await;
     let (_client, _) = client(&other).await;
-    until(|| io.nodes()[1].sockets == 1).await;
+    other.sockets_join(["one room", "another"]).await;
+    until(|| (io.nodes()[1].sockets, io.nodes()[1].rooms) == (1, 2)).await;
     let nodes = io.nodes();
+    assert_eq!((nodes[0].sockets, nodes[0].rooms, other.nodes()[0].rooms), (0, 0, 2));
     assert_eq!((&*nodes[0].name, &*nodes[1].name), ("n0", "n1"));
     assert!(nodes[0].is_here && !nodes[1].is_here && nodes[1].is_reachable);
     assert_eq!((&*nodes[0].id, &*nodes[1].id), (io.node_id(), other.node_id()));

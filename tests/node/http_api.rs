@@ -28,6 +28,10 @@ async fn events_go_to_rooms_of_all_nodes() {
     // Sockets of either node join, asked of the first.
     let join = json!({"rooms": [a.id, b.id], "join": ["red", "blue"]});
     assert_eq!(one.post("/api/v1/join", &join).await, json!({"sockets": 2, "missing_nodes": []}));
+    let begin = std::time::Instant::now();
+    while one.get("/api/v1/nodes").await["nodes"][1]["rooms"] != 2 {
+        assert!(begin.elapsed() < crate::LONG, "the other node does not tell of its rooms");
+    }
     // To the members of a room, each once, numbers as they were written.
     let body = r#"{"rooms":["red","blue"],"event":"news","data":[18446744073709551616,{"b":1.0,"a":[]}]}"#;
     let json = [("Content-Type", "application/json; charset=utf-8")];

@@ -44,6 +44,8 @@ pub struct Member {
     pub since: u64,
     /// How many sockets it has, as of its last sign of life.
     pub sockets: u64,
+    /// How many rooms have members there, as of its last sign of life; without the sockets' own.
+    pub rooms: u64,
     /// How many cores its process uses, as of its last sign of life: 0.5 is half of one.
     pub load: f64,
     /// Whether it was heard lately.
@@ -134,13 +136,14 @@ mod tests {
             name: "n".to_owned(),
             since: 1,
             sockets: 2,
+            rooms: 3,
             load: 0.5,
             reachable: true,
         };
         for (reply, json) in [
             (
                 Reply::Members(vec![member]),
-                r#"{"members":[{"id":"abcdefgh","name":"n","since":1,"sockets":2,"load":0.5,"reachable":true}]}"#,
+                r#"{"members":[{"id":"abcdefgh","name":"n","since":1,"sockets":2,"rooms":3,"load":0.5,"reachable":true}]}"#,
             ),
             (done(vec![]), r#"{"nodes":3,"sockets":12}"#),
             (done(vec![node]), r#"{"nodes":3,"sockets":12,"missing":["abcdefgh"]}"#),

@@ -130,6 +130,8 @@ pub(super) struct Node {
     since: u64,
     /// How many sockets it has.
     sockets: u64,
+    /// How many rooms have members there, without the sockets' own. A room with members on several nodes counts on each.
+    rooms: u64,
     /// How many cores it uses.
     load: f64,
     /// Whether it is the one that answers.
@@ -146,6 +148,7 @@ impl From<NodeInfo> for Node {
             name: node.name,
             since: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
             sockets: node.sockets,
+            rooms: node.rooms,
             load: node.load,
             here: node.is_here,
             reachable: node.is_reachable,

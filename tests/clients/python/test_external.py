@@ -186,7 +186,7 @@ async def test_the_nodes_are_listed(nc, cluster, connect):
     answer = await ask(nc, {"action": "nodes"})
     assert list(answer) == ["members"]
     for member in answer["members"]:
-        assert set(member) == {"id", "name", "since", "sockets", "load", "reachable"}
+        assert set(member) == {"id", "name", "since", "sockets", "rooms", "load", "reachable"}
         assert member["reachable"]
     assert len({member["id"] for member in answer["members"]}) == len(cluster.nodes)
 
