@@ -206,7 +206,7 @@ impl BroadcastOperator {
         let asked = self.ask(Action::FetchSockets);
         let mut found = FetchedSockets::default();
         if self.concerns_this_node() {
-            let here = Namespace(self.namespace.clone()).select(self.target.clone()).await;
+            let here = self.namespace().select(self.target.clone()).await;
             found.sockets.extend(here.into_iter().map(RemoteSocket::here));
         }
         let mut answers = self.answers(asked).await;
@@ -302,7 +302,15 @@ impl BroadcastOperator {
         }
     }
 
-    fn concerns_this_node(&self) -> bool {
+    pub(crate) fn namespace(&self) -> Namespace {
+        Namespace(self.namespace.clone())
+    }
+
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    pub(crate) fn concerns_this_node(&self) -> bool {
         !matches!(self.audience(), Audience::Node(_))
     }
 
@@ -457,6 +465,11 @@ macro_rules! broadcasting {
         /// All sockets.
         pub async fn fetch_sockets(&self) -> crate::reached::FetchedSockets {
             self.operator().fetch_sockets().await
+        }
+
+        /// Some of them, in the order of their ids: see [`BroadcastOperator::fetch_page`].
+        pub async fn fetch_page(&self, after: Option<&str>, limit: usize) -> crate::socket_page::SocketPage {
+            self.operator().fetch_page(after, limit).await
         }
 
         /// Makes all sockets join rooms: see [`BroadcastOperator::sockets_join`].

@@ -15,7 +15,7 @@
 //! | `uplink` | the way to other nodes: broadcasts, requests and joins go out over the bus, what others say comes in; the fence; relayed sessions |
 //! | `site` | what this node does when others ask |
 //! | `client`, `inbox` | a connection's messages are decoded and dealt out to its sockets; each socket's events are handled one at a time |
-//! | `namespace`, `namespaces`, `every_namespace`, `socket`, `handler`, `ack`, `broadcast_operator`, `remote_socket`, `reached`, `server_side`, `room_message`, `worker`, `nodes`, `observer`, `stats` | what an application touches |
+//! | `namespace`, `namespaces`, `every_namespace`, `socket`, `handler`, `ack`, `broadcast_operator`, `remote_socket`, `reached`, `socket_page`, `server_side`, `room_message`, `worker`, `nodes`, `observer`, `stats` | what an application touches |
 //! | `server`, `drain`, `service`, `embed`, `client_files` | the handle, its end, the HTTP server with the native transport, what an `HttpServer` of one's own needs, client scripts |
 //! | [`test`](mod@test) | a client in the same process, for an application's own tests |
 //!
@@ -55,6 +55,7 @@ mod service;
 mod site;
 mod socket;
 mod socket_data;
+mod socket_page;
 mod stats;
 pub mod test;
 pub mod trace;
@@ -84,6 +85,7 @@ pub use crate::server_side::{ServerSideAcks, ServerSideEvent};
 pub use crate::service::{Server, limit_unsent};
 pub use crate::socket::{Socket, SocketOperator};
 pub use crate::socket_data::SocketData;
+pub use crate::socket_page::SocketPage;
 pub use crate::stats::{AckStats, Stats, TransportStats};
 pub use crate::worker::WorkerOptions;
 

@@ -99,6 +99,14 @@ impl Site for Namespaces {
                 uplink.respond(from, id, true, Answer::Done(count));
             }
             .boxed(),
+            Action::FetchPage { after, limit } => async move {
+                let (described, end) = operator.described_page(after, limit).await;
+                for sockets in parts(described, uplink.config().max_message / 4) {
+                    uplink.respond(from, id, false, Answer::Sockets(sockets));
+                }
+                uplink.respond(from, id, true, end);
+            }
+            .boxed(),
             Action::CountSockets => async move {
                 let count = operator.count_sockets().await.sockets;
                 uplink.respond(from, id, true, Answer::Done(count));

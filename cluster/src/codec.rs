@@ -337,6 +337,11 @@ fn write_request(w: &mut Writer, request: &Request) {
             w.byte(u8::from(*is_in_place));
             w.text(reply);
         }
+        Action::FetchPage { after, limit } => {
+            w.byte(10);
+            w.text(after);
+            w.number(*limit);
+        }
     }
 }
 
@@ -359,6 +364,7 @@ fn read_request(r: &mut Reader<'_>) -> Result<Request, DecodeError> {
             let is_in_place = r.flag()?;
             Action::ExternalOutcome { reply: r.text()?, is_in_place }
         }
+        10 => Action::FetchPage { after: r.text()?, limit: r.number()? },
         value => return Err(DecodeError::Unknown { what: "request", value }),
     };
     Ok(Request { id, target, action })
@@ -410,6 +416,12 @@ fn write_response(w: &mut Writer, response: &Response) {
             w.number(*sockets);
             w.list(missing, |w, node| w.rest(node.as_bytes()));
         }
+        Answer::EndOfPage { sent, left, total } => {
+            w.byte(9);
+            w.number(*sent);
+            w.number(*left);
+            w.number(*total);
+        }
     }
 }
 
@@ -439,6 +451,7 @@ fn read_response(r: &mut Reader<'_>) -> Result<Response, DecodeError> {
             let sockets = r.number()?;
             Answer::Joined { sockets, missing: r.list(8, read_node)? }
         }
+        9 => Answer::EndOfPage { sent: r.number()?, left: r.number()?, total: r.number()? },
         value => return Err(DecodeError::Unknown { what: "answer", value }),
     };
     Ok(Response { id, is_last, answer })

@@ -38,6 +38,7 @@ fn action() -> impl Strategy<Value = Action> {
         Just(Action::FetchSockets),
         Just(Action::CountSockets),
         Just(Action::Rooms),
+        (text(), any::<u64>()).prop_map(|(after, limit)| Action::FetchPage { after, limit }),
         texts().prop_map(Action::Join),
         texts().prop_map(Action::Leave),
         any::<bool>().prop_map(Action::Disconnect),
@@ -68,6 +69,7 @@ fn answer() -> impl Strategy<Value = Answer> {
         (text(), prop::option::of(payload()))
             .prop_map(|(socket, answer)| Answer::SocketAck { socket, answer }),
         texts().prop_map(Answer::Asked),
+        any::<[u64; 3]>().prop_map(|[sent, left, total]| Answer::EndOfPage { sent, left, total }),
         (any::<u64>(), prop::collection::vec(node_id(), 0..4))
             .prop_map(|(sockets, missing)| Answer::Joined { sockets, missing }),
     ]
@@ -158,6 +160,23 @@ fn the_layout_is_stable() {
     let expected =
         b"\x01\x03abcdefgh\x01\x02\x03\x04\x05\x06\x07\x08\x00\x00\x00\x00\x00\x00\x00\x07\x01\x80\x08\x01\x01n\xe8\x07\xac\x02\x28\x05\x01\x08sio.emit\x05";
     assert_eq!(&encode(&heartbeat()).expect("encodes")[..], expected);
+}
+
+/// The examples in PROTOCOL.md.
+#[test]
+fn the_layout_of_a_page_is_stable() {
+    let target = Target { namespace: "/".into(), rooms: vec!["r".into()], except: vec![] };
+    let action = Action::FetchPage { after: "abc".into(), limit: 300 };
+    let ask = Message::Request(Request { id: 4, target, action });
+    let answer = Answer::EndOfPage { sent: 300, left: 2, total: 1000 };
+    let end = Message::Response(Response { id: 4, is_last: true, answer });
+    for (message, expected) in
+        [(ask, &b"\x04\x01/\x01\x01r\x00\x0a\x03abc\xac\x02"[..]), (end, b"\x04\x01\x09\xac\x02\x02\xe8\x07")]
+    {
+        let bytes = encode(&Envelope { message, ..heartbeat() }).expect("encodes");
+        // After the version, the kind, the node, the epoch, the order and the sequence.
+        assert_eq!(&bytes[27..], expected);
+    }
 }
 
 #[test]

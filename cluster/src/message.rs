@@ -176,12 +176,22 @@ pub struct Request {
     pub action: Action,
 }
 
+/// The largest page of sockets.
+pub const MAX_PAGE: u64 = 1000;
+
 /// What a [`Request`] asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action {
     /// Describe the target's sockets.
     FetchSockets,
+    /// Describe some of the target's sockets, in the order of their ids.
+    FetchPage {
+        /// Only those with a higher id. Empty: from the lowest on.
+        after: Arc<str>,
+        /// How many at most: what is above [`MAX_PAGE`] counts as that, 0 as one.
+        limit: u64,
+    },
     /// Count the target's sockets.
     CountSockets,
     /// Name the rooms of the namespace.
@@ -261,6 +271,15 @@ pub enum Answer {
     Refused(Arc<str>),
     /// Sockets of the target.
     Sockets(Vec<Socket>),
+    /// The sockets of a page have been told.
+    EndOfPage {
+        /// How many they were.
+        sent: u64,
+        /// How many of the target's sockets have higher ids than those of the page.
+        left: u64,
+        /// How many sockets the target has on the node, on any page.
+        total: u64,
+    },
     /// Rooms, with how many members they have on the node.
     Rooms(Vec<(Arc<str>, u64)>),
     /// What the node's listener answered to a server-side emit.

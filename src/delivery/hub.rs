@@ -13,6 +13,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use actix::prelude::*;
 
 use super::broadcast::{AckSink, Broadcast, Done, Outgoing, Target};
+use super::lowest::{Chosen, Lowest};
 use super::{RoomName, RoomWatcher, Rooms};
 use crate::counters::Counters;
 use crate::engine::{ConnectionHandle, Moment, current_thread, local_tasks};
@@ -304,6 +305,13 @@ impl Hub {
         let mut selected = Vec::new();
         self.inner.borrow_mut().each(namespace, target, |entry| selected.push(entry.local.clone()));
         selected
+    }
+
+    /// Of the sockets here that something is for, those with the lowest ids above `after`.
+    pub(crate) fn select_lowest(&self, namespace: u64, target: &Target, after: &str, limit: usize) -> Chosen {
+        let mut lowest = Lowest::new(after, limit);
+        self.inner.borrow_mut().each(namespace, target, |entry| lowest.offer(&entry.local));
+        lowest.chosen()
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod broadcast;
 mod hub;
+mod lowest;
 mod room;
 mod rooms;
 

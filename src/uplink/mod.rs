@@ -129,7 +129,7 @@ impl Answers {
             match answer {
                 Answer::Sockets(sockets) => *got += sockets.len() as u64,
                 Answer::Rooms(rooms) => *got += rooms.len() as u64,
-                Answer::Done(count) => *said = Some(*count),
+                Answer::Done(count) | Answer::EndOfPage { sent: count, .. } => *said = Some(*count),
                 _ => {}
             }
         }
@@ -386,7 +386,10 @@ impl Uplink {
     /// Asks those that have to act, this node excepted.
     pub(crate) fn ask(&self, target: message::Target, action: Action, audience: Audience) -> Asked {
         let asked = self.expect(audience);
-        let is_question = matches!(action, Action::FetchSockets | Action::CountSockets | Action::Rooms);
+        let is_question = matches!(
+            action,
+            Action::FetchSockets | Action::FetchPage { .. } | Action::CountSockets | Action::Rooms
+        );
         if is_question && asked.gather.missing().is_empty() {
             // Nobody would take the answers.
             return asked;

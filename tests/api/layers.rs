@@ -28,6 +28,7 @@ const LAYERS: &[&[&str]] = &[
         "remote_socket",
         "handshake_record",
         "reached",
+        "socket_page",
         "server_side",
         "room_message",
         "worker",

@@ -48,6 +48,47 @@ async fn sockets_are_found_wherever_they_are() {
     assert!(remote.join("u").await.is_err(), "it is gone");
 }
 
+/// Pages of seven over fifty sockets of two nodes, while others come and go.
+#[actix_web::test]
+async fn sockets_come_in_pages_each_once_and_in_order() {
+    let [io, other] = nodes(&MemoryHub::default()).await;
+    let (mut staying, mut leaving) = (Vec::new(), Vec::new());
+    for index in 0..50 {
+        let (client, _) = client(if index % 3 == 0 { &io } else { &other }).await;
+        (if index % 5 == 4 { &mut leaving } else { &mut staying }).push(client);
+    }
+    assert_eq!(io.of("/").sockets_here_after("", 100).await.len(), 17);
+    let (mut found, mut after, mut pages) = (Vec::new(), None, 0);
+    loop {
+        let page = io.fetch_page(after.as_deref(), 7).await;
+        assert!(page.missing_nodes.is_empty());
+        assert!((40..=60).contains(&page.total), "{}", page.total);
+        found.extend(page.sockets.iter().map(|socket| socket.id().to_owned()));
+        pages += 1;
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+        assert_eq!((page.sockets.len(), after.as_ref()), (7, found.last()));
+        if let Some(gone) = leaving.pop() {
+            drop(gone);
+            staying.push(client(if pages % 2 == 0 { &io } else { &other }).await.0);
+        }
+    }
+    assert!(found.is_sorted() && found.windows(2).all(|two| two[0] != two[1]), "{found:?}");
+    for client in &staying[..40] {
+        assert!(found.iter().any(|id| id == client.id()), "{} was there all the time", client.id());
+    }
+    // Of a room, and of one socket on the other node.
+    other.to(staying[1].id()).sockets_join("r").await;
+    for target in ["r", staying[1].id()] {
+        let page = io.to(target).fetch_page(None, 1).await;
+        assert_eq!((page.sockets[0].id(), page.total, page.next), (staying[1].id(), 1, None));
+    }
+    let page = io.fetch_page(None, 0).await;
+    assert_eq!((page.sockets.len(), page.next.as_deref()), (1, Some(page.sockets[0].id())));
+}
+
 #[actix_web::test]
 async fn rooms_and_their_sizes() {
     let [io, other] = nodes(&MemoryHub::default()).await;

@@ -115,11 +115,15 @@ fn valid() -> Vec<Bytes> {
     };
     let rooms = vec![("r".into(), 3), ("s".into(), u64::MAX)];
     let membership = message::Membership { namespace: "/".into(), rooms, wants_answer: true };
-    let request = message::Request { id: u64::MAX, target, action: message::Action::FetchSockets };
+    let request =
+        message::Request { id: u64::MAX, target: target.clone(), action: message::Action::FetchSockets };
+    let action = message::Action::FetchPage { after: "".into(), limit: u64::MAX };
+    let page = message::Request { id: u64::MAX, target, action };
     [
         Message::Broadcast(broadcast),
         Message::Membership(membership),
         Message::Request(request),
+        Message::Request(page),
         Message::FenceRequest(u64::MAX),
         Message::FenceAnswer(1),
         Message::Leaving,

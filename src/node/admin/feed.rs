@@ -156,14 +156,15 @@ impl Admin {
             Some(after) => after,
             None => return PageAnswer::default(),
         };
+        let limit = page.limit.clamp(1, MAX_PAGE);
         let mut sockets = Vec::new();
         for namespace in self.io.namespaces() {
-            sockets.extend(namespace.sockets_here().await);
+            // With one more, to know whether there is more.
+            sockets.extend(namespace.sockets_here_after(after, limit + 1).await);
+            sockets.sort_unstable_by(|one, other| one.id().cmp(other.id()));
+            sockets.truncate(limit + 1);
         }
-        sockets.sort_unstable_by(|one, other| one.id().cmp(other.id()));
-        let from = sockets.partition_point(|socket| socket.id() <= after);
-        let to = sockets.len().min(from + page.limit.clamp(1, MAX_PAGE));
-        let shown = &sockets[from..to];
+        let shown = &sockets[..sockets.len().min(limit)];
         let admin = self.namespace.to(&page.admin);
         let records = shown.iter().inspect(|socket| tap.shown(socket)).map(Record::of);
         if is_new_list {
@@ -177,7 +178,7 @@ impl Admin {
                 emit_json(&admin, event, args).await;
             }
         }
-        let next = if to < sockets.len() { shown.last().map(Socket::id) } else { None };
+        let next = if shown.len() < sockets.len() { shown.last().map(Socket::id) } else { None };
         PageAnswer { sent: shown.len(), next: next.map(str::to_owned) }
     }
 }

@@ -89,7 +89,7 @@ pub(super) struct Sockets {
     /// `after` for the next page; null after the last.
     next: Option<String>,
     /// How many there are on all pages.
-    total: usize,
+    total: u64,
     /// The nodes that did not answer, by id: sockets of theirs may be missing.
     missing_nodes: Vec<String>,
 }
@@ -173,6 +173,13 @@ impl From<&RemoteSocket> for Socket {
     }
 }
 
+fn check_size(limit: usize) -> Result<(), Problem> {
+    if limit == 0 || limit > MAX_PAGE {
+        return Err(Problem::bad_request(format_args!("a page has 1 to {MAX_PAGE} entries")));
+    }
+    Ok(())
+}
+
 /// One page of what is in order; and what the next one begins after.
 fn page<'a, T>(
     all: &'a [T],
@@ -180,9 +187,7 @@ fn page<'a, T>(
     after: Option<&str>,
     limit: usize,
 ) -> Result<(&'a [T], Option<String>), Problem> {
-    if limit == 0 || limit > MAX_PAGE {
-        return Err(Problem::bad_request(format_args!("a page has 1 to {MAX_PAGE} entries")));
-    }
+    check_size(limit)?;
     let from = after.map_or(0, |after| all.partition_point(|item| name(item) <= after));
     let to = all.len().min(from + limit);
     let page = &all[from..to];
@@ -227,11 +232,10 @@ pub(super) async fn sockets(
     caller.may(Scope::Read)?;
     let target = target(&query.namespace, query.room.as_slice(), &[]);
     state.check(&target, Action::Disconnect { close: false })?;
-    let mut found = state.sockets(&target).fetch_sockets().await;
-    found.sockets.sort_by(|one, other| one.id().cmp(other.id()));
-    let (page, next) = page(&found.sockets, RemoteSocket::id, query.after.as_deref(), query.limit)?;
-    let sockets = page.iter().map(Socket::from).collect();
-    Ok(web::Json(Sockets { sockets, next, total: found.sockets.len(), missing_nodes: found.missing_nodes }))
+    check_size(query.limit)?;
+    let page = state.sockets(&target).fetch_page(query.after.as_deref(), query.limit).await;
+    let sockets = page.sockets.iter().map(Socket::from).collect();
+    Ok(web::Json(Sockets { sockets, next: page.next, total: page.total, missing_nodes: page.missing_nodes }))
 }
 
 /// Lists the nodes of the cluster.
