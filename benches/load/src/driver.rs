@@ -64,15 +64,14 @@ impl<A: Application> Driver<A> {
     /// Connects until `count` clients are ready, some at once.
     pub(crate) fn raise(&mut self, count: usize, ready: impl Fn(&A) -> usize) -> io::Result<()> {
         let deadline = Instant::now() + PATIENCE;
-        let mut started = ready(&self.sessions.application);
         loop {
             let arrived = ready(&self.sessions.application);
             if arrived >= count {
                 return Ok(());
             }
-            while started < count && started - arrived < AT_ONCE {
+            // some of those that are ready may be on their way out, and have to be replaced as they go
+            while self.reactor.len() < count && self.reactor.len().saturating_sub(arrived) < AT_ONCE {
                 self.connect()?;
-                started += 1;
             }
             if Instant::now() > deadline {
                 return Err(io::Error::other(format!("only {arrived} of {count} clients are ready")));

@@ -115,6 +115,11 @@ impl Reactor {
         }
     }
 
+    /// How many connections there are, open or on their way.
+    pub(crate) fn len(&self) -> usize {
+        self.connections.len() - self.free.len()
+    }
+
     /// Ends all connections.
     pub(crate) fn drop_all(&mut self, handler: &mut impl Handler) {
         for id in 0..self.connections.len() {
