@@ -15,6 +15,7 @@ pub mod bench;
 mod clock;
 mod connection;
 mod connections;
+mod departures;
 mod drain;
 pub mod frame;
 mod handle;

@@ -3,6 +3,8 @@
 //! The socket lives on the connection's thread. It reads into a buffer shared by the thread, inside the
 //! connection's actor ([`Reader`]), and writes once per turn of the event loop what the turn produced.
 
+mod reader;
+
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
@@ -12,13 +14,11 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
-use actix::prelude::*;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::connection::Connection;
-use super::frame::{FrameLimits, FrameReader, WsEvent};
+pub(super) use self::reader::Reader;
 use super::handle::Shared;
 use super::moment::Moment;
 use super::out::{Item, Out};
@@ -29,8 +29,6 @@ use super::turn::{self, Flush, Slot};
 const READ_BUFFER: usize = 64 * 1024;
 /// Bytes gathered for one write.
 const WRITE_BUFFER: usize = 64 * 1024;
-/// Reads in a row before other connections of the thread get their turn.
-const MAX_READS: usize = 8;
 /// How long a closed socket may take to send its last bytes and to see the client's end.
 pub(super) const LINGER: Duration = Duration::from_secs(5);
 
@@ -373,112 +371,5 @@ impl Flush for NativeSocket {
         {
             task.wake_by_ref();
         }
-    }
-}
-
-/// Reads a native socket inside the connection's actor.
-pub(super) struct Reader {
-    socket: Rc<NativeSocket>,
-    frames: FrameReader,
-    /// Bytes that came with the handshake: rarely any.
-    first: Option<Box<Bytes>>,
-    /// The actor was paused with whole frames left in `frames`.
-    has_rest: bool,
-}
-
-impl Reader {
-    pub(super) fn new(socket: Rc<NativeSocket>, first: Bytes) -> Self {
-        let first = (!first.is_empty()).then(|| Box::new(first));
-        Self { socket, frames: FrameReader::default(), first, has_rest: false }
-    }
-
-    /// Remembers the actor's task. No `ctx.address()` here or below: dropping an actor's only address wakes it.
-    fn remember(&self, waker: &Waker) {
-        let mut task = self.socket.task.borrow_mut();
-        if task.as_ref().is_some_and(|task| task.will_wake(waker)) {
-            return;
-        }
-        *task = Some(waker.clone());
-        if self.socket.is_attached.get() {
-            self.socket.shared.outbox.set_owner(waker);
-        }
-    }
-
-    /// Hands `input` to the connection; false when that was the end.
-    fn feed(&mut self, input: &mut [u8], connection: &mut Connection, ctx: &mut Context<Connection>) -> bool {
-        let config = &self.socket.shared.engine.config;
-        let limits =
-            FrameLimits { max_message: config.max_http_buffer_size, max_fragments: config.max_fragments };
-        let socket = &self.socket;
-        let (read, mut packets) = (input.len(), 0);
-        let result = self.frames.feed(input, &limits, |event| {
-            packets += usize::from(matches!(event, WsEvent::Text(_) | WsEvent::Binary(_)));
-            socket.is_heard_out.set(matches!(event, WsEvent::Close(_)));
-            connection.on_native_event(socket, event, ctx)
-        });
-        socket.shared.engine.counters.here().websocket.received(packets, read);
-        if let Err(error) = result {
-            connection.native_gone(&self.socket, Some(error), ctx);
-            return false;
-        }
-        self.has_rest = connection.is_paused() && self.frames.buffered() > 0;
-        connection.knows(&self.socket)
-    }
-}
-
-impl ActorFuture<Connection> for Reader {
-    type Output = ();
-
-    fn poll(
-        mut self: Pin<&mut Self>,
-        connection: &mut Connection,
-        ctx: &mut Context<Connection>,
-        task: &mut TaskContext<'_>,
-    ) -> Poll<()> {
-        let this = &mut *self;
-        this.remember(task.waker());
-        if !connection.knows(&this.socket) {
-            return Poll::Ready(());
-        }
-        if this.socket.is_blocked.get() || this.socket.shared.outbox.take_flush_due() {
-            let is_blocked = this.socket.write(task).is_pending();
-            if is_blocked && this.socket.is_attached.get() && !this.socket.is_watched.replace(true) {
-                connection.watch_age(ctx);
-            }
-        }
-        if this.socket.is_dead.get() {
-            connection.native_gone(&this.socket, None, ctx);
-            return Poll::Ready(());
-        }
-        for _ in 0..MAX_READS {
-            if connection.is_paused() {
-                return Poll::Pending;
-            }
-            if this.first.is_some() || this.has_rest {
-                let mut first = this.first.take().map_or_else(Vec::new, |first| first.to_vec());
-                if !this.feed(&mut first, connection, ctx) {
-                    return Poll::Ready(());
-                }
-                continue;
-            }
-            let goes_on = with_read_buffer(|buffer| {
-                let poll = this.socket.stream.borrow_mut().poll_read(task, buffer);
-                match poll {
-                    Poll::Ready(Ok(read @ 1..)) => Some(this.feed(&mut buffer[..read], connection, ctx)),
-                    Poll::Ready(_) => {
-                        connection.native_gone(&this.socket, None, ctx);
-                        Some(false)
-                    }
-                    Poll::Pending => None,
-                }
-            });
-            match goes_on {
-                Some(true) => {}
-                Some(false) => return Poll::Ready(()),
-                None => return Poll::Pending,
-            }
-        }
-        task.waker().wake_by_ref();
-        Poll::Pending
     }
 }
