@@ -341,26 +341,60 @@ impl Inner {
             }
         }
         let needs_marks = target.rooms.len() > 1 || !target.except.is_empty();
-        let mut visit_slot = |slot: u32| {
-            let Some(entry) = &mut entries[slot as usize] else { return };
-            if needs_marks {
-                if entry.mark == *epoch {
-                    return;
-                }
-                entry.mark = *epoch;
+        let mut ahead = LookAhead::default();
+        let mut visit_all = |entries: &mut [Option<Entry>], slots: &[u32]| {
+            if slots.len() > 1 {
+                let known = slots.iter().filter_map(|slot| entries[*slot as usize].as_ref());
+                std::hint::black_box(known.filter(|entry| entry.connection.look()).count());
             }
-            visit(entry);
+            for slot in slots {
+                let Some(entry) = &mut entries[*slot as usize] else { continue };
+                if needs_marks {
+                    if entry.mark == *epoch {
+                        continue;
+                    }
+                    entry.mark = *epoch;
+                }
+                visit(entry);
+            }
+        };
+        let mut take = |slot: u32| {
+            if let Some(slots) = ahead.take(slot) {
+                visit_all(entries, slots);
+            }
         };
         if target.rooms.is_empty() {
-            members.all.iter().copied().for_each(&mut visit_slot);
+            members.all.iter().copied().for_each(&mut take);
         }
         for room in &target.rooms {
-            members.rooms.get(room).into_iter().flatten().copied().for_each(&mut visit_slot);
+            members.rooms.get(room).into_iter().flatten().copied().for_each(&mut take);
             // A socket's own room.
             if let Some(slot) = by_id.get(room).filter(|slot| members.all.contains(slot)) {
-                visit_slot(*slot);
+                take(*slot);
             }
         }
+        visit_all(entries, ahead.rest());
+    }
+}
+
+/// Slots that are looked at before the first of them is visited: thousands of sockets do not fit a cache, and what they take from
+/// memory comes for several at once.
+#[derive(Default)]
+struct LookAhead {
+    slots: [u32; 16],
+    count: usize,
+}
+
+impl LookAhead {
+    /// Takes one more; all of them, when there is no room for another.
+    fn take(&mut self, slot: u32) -> Option<&[u32]> {
+        self.slots[self.count] = slot;
+        self.count = (self.count + 1) % self.slots.len();
+        (self.count == 0).then_some(&self.slots)
+    }
+
+    fn rest(&self) -> &[u32] {
+        &self.slots[..self.count]
     }
 }
 

@@ -257,6 +257,11 @@ impl ConnectionHandle {
         matches!(self.0.push(Out::Message(message), is_volatile, now), Pushed::Queued | Pushed::Over)
     }
 
+    /// Reads what [`send_at`](Self::send_at) will need, so that it is in a cache by then. What it returns means nothing.
+    pub(crate) fn look(&self) -> bool {
+        self.0.outbox.look()
+    }
+
     /// Queues text.
     pub fn send_text(&self, text: &str) -> bool {
         self.send(Arc::new(message::Message::text(text)), false)

@@ -16,11 +16,11 @@ impl Moment {
     }
 
     fn of(instant: Instant) -> Self {
-        Self::from_nanos(instant.saturating_duration_since(*EPOCH).as_nanos())
+        Self::new(nanos(instant.saturating_duration_since(*EPOCH)))
     }
 
-    fn from_nanos(nanos: u128) -> Self {
-        Self(NonZeroU64::new(u64::try_from(nanos).unwrap_or(u64::MAX)).unwrap_or(NonZeroU64::MIN))
+    fn new(nanos: u64) -> Self {
+        Self(NonZeroU64::new(nanos).unwrap_or(NonZeroU64::MIN))
     }
 
     /// Never zero.
@@ -43,11 +43,16 @@ impl Moment {
     }
 }
 
+/// At most what there is room for: 584 years.
+fn nanos(duration: Duration) -> u64 {
+    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(duration.subsec_nanos()))
+}
+
 impl std::ops::Add<Duration> for Moment {
     type Output = Self;
 
     fn add(self, duration: Duration) -> Self {
-        Self::from_nanos(u128::from(self.nanos()) + duration.as_nanos())
+        Self::new(self.nanos().saturating_add(nanos(duration)))
     }
 }
 
