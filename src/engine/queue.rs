@@ -4,6 +4,9 @@ use std::collections::VecDeque;
 
 use super::out::Item;
 
+/// More than one thing is mostly not many more.
+const FEW: usize = 7;
+
 /// See the module's documentation.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
@@ -26,10 +29,14 @@ impl Queue {
     }
 
     pub(super) fn push_back(&mut self, item: Item) {
-        match self.first {
-            None => self.first = Some(item),
-            Some(_) => self.rest.push_back(item),
+        if self.first.is_none() {
+            self.first = Some(item);
+            return;
         }
+        if self.rest.capacity() == 0 {
+            self.rest.reserve_exact(FEW);
+        }
+        self.rest.push_back(item);
     }
 
     pub(super) fn pop_front(&mut self) -> Option<Item> {
