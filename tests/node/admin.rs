@@ -297,3 +297,42 @@ async fn who_may_see_what_is_reloaded() {
     Admin::connect(&node.clients, new).await;
     assert!(!node.program.log().contains("count after a restart"));
 }
+
+/// The pages of the UI render each event anew, and look through all that they have for each socket: what is sent is bounded.
+#[tokio::test]
+async fn a_long_list_is_bounded_in_sockets_and_in_bytes() {
+    const SOCKETS: usize = 150;
+    const LISTED: usize = 100;
+    let listed = LISTED.to_string();
+    let options = [("SOCKETIO_ADMIN_MODE", "development"), ("SOCKETIO_ADMIN_MAX_SOCKETS", &*listed)];
+    let node = node(None, "one", &options).await;
+    // Of each of them there is as much to show as can be: some 12 kB.
+    let parameters: String = (0..12).map(|name| format!("&p{name}={}", "x".repeat(490))).collect();
+    let mut clients = Vec::new();
+    for _ in 0..SOCKETS {
+        let path = format!("/socket.io/?EIO=4&transport=websocket{parameters}");
+        let mut ws = Ws::open(&node.clients, &path).await;
+        let Frame::Text(_) = ws.receive().await else { panic!("no OPEN packet") };
+        ws.send("40").await;
+        let Frame::Text(_) = ws.receive().await else { panic!("not connected") };
+        clients.push(ws);
+    }
+    let mut admin = Admin::connect(&node.clients, password()).await;
+    let first = admin.sees(|event| event[0] == "all_sockets").await;
+    let length = first.to_string().len();
+    assert!((400 * 1024..=520 * 1024).contains(&length), "{length} bytes");
+    let mut ids: Vec<_> = first[1].as_array().unwrap().iter().map(|socket| socket["id"].clone()).collect();
+    assert!(ids.len() < LISTED);
+    // The others come after it, one by one, up to the limit; then there is nothing but numbers.
+    while ids.len() < LISTED {
+        let next = admin.sees(|event| event[0] == "socket_connected").await;
+        ids.push(next[1]["id"].clone());
+    }
+    let distinct: HashSet<_> = ids.iter().collect();
+    assert_eq!(distinct.len(), LISTED);
+    for _ in 0..2 {
+        let stats = admin.sees(|event| event[0] == "server_stats").await;
+        assert_eq!(stats[1]["clientsCount"], SOCKETS + 1);
+    }
+    assert!(admin.seen.iter().all(|event| event[0] != "socket_connected"), "more than are to be listed");
+}

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_socketio::{Args, BroadcastOperator, Socket};
+use actix_socketio::{Args, BroadcastOperator};
 use serde::{Deserialize, Serialize};
+use serde_json::value::to_raw_value;
 use tokio::sync::{mpsc, oneshot};
 
 use super::record::Record;
@@ -22,8 +23,9 @@ const INTERVAL: Duration = Duration::from_secs(2);
 const MAX_WAITING: usize = 1024;
 /// Pages that may be asked for at the same time.
 pub(super) const MAX_REQUESTS: usize = 64;
-/// The largest page.
-const MAX_PAGE: usize = 200;
+/// The largest page, in sockets; and the length at which one ends early, in bytes: half of what may wait for a client.
+const MAX_PAGE: usize = 1000;
+const MAX_PAGE_BYTES: usize = 512 * 1024;
 /// Ticks without a gap before sockets are listed again because of one.
 const CALM: u32 = 2;
 
@@ -164,22 +166,34 @@ impl Admin {
             sockets.sort_unstable_by(|one, other| one.id().cmp(other.id()));
             sockets.truncate(limit + 1);
         }
-        let shown = &sockets[..sockets.len().min(limit)];
+        let mut shown = Vec::new();
+        let mut bytes = 0;
+        for socket in sockets.iter().take(limit) {
+            let record = Record::of(socket);
+            // Plain data with keys that are texts.
+            let Ok(json) = to_raw_value(&record) else { continue };
+            bytes += json.get().len();
+            if bytes > MAX_PAGE_BYTES && !shown.is_empty() {
+                break;
+            }
+            tap.shown(socket);
+            shown.push((socket, record, json));
+        }
         let admin = self.namespace.to(&page.admin);
-        let records = shown.iter().inspect(|socket| tap.shown(socket)).map(Record::of);
         if is_new_list {
-            let list: Vec<_> = records.collect();
+            let list: Vec<_> = shown.iter().map(|(.., json)| json).collect();
             let Happening { event, args, .. } = Happening::new("all_sockets", &(list,), false);
             emit_json(&admin, event, args).await;
         } else {
-            for record in records {
+            for (_, record, json) in &shown {
                 let Happening { event, args, .. } =
-                    Happening::new("socket_connected", &(&record, record.issued()), false);
+                    Happening::new("socket_connected", &(json, record.issued()), false);
                 emit_json(&admin, event, args).await;
             }
         }
-        let next = if shown.len() < sockets.len() { shown.last().map(Socket::id) } else { None };
-        PageAnswer { sent: shown.len(), next: next.map(str::to_owned) }
+        let last = shown.last().filter(|_| shown.len() < sockets.len());
+        let next = last.map(|(socket, ..)| socket.id().to_owned());
+        PageAnswer { sent: shown.len(), next }
     }
 }
 

@@ -11,8 +11,10 @@ use serde_json::json;
 use super::feed::{Page, PageAnswer};
 use super::{Admin, PAGE};
 
-/// Sockets in a page.
+/// Sockets in a page. The UI renders each of them anew.
 const PER_PAGE: usize = 100;
+/// Sockets in the first list, all nodes together if they had as many: the UI renders it once.
+const FIRST_LIST: usize = 1000;
 /// With more than that on its way to the browser there is no next page, in bytes.
 const MAX_QUEUED: usize = 16 * 1024;
 /// How often that is looked at; and the least time between two pages, in which the browser can show the first.
@@ -81,11 +83,16 @@ impl Admin {
         let own = self.io.node_id().to_owned();
         // The own page comes first: it takes the place of what the UI had.
         let mut is_new_list = true;
+        let first = (FIRST_LIST.min(left) / self.io.nodes().len().max(1)).max(PER_PAGE);
         loop {
             page.limit = left.min(PER_PAGE);
             let mut answers = Vec::new();
             if page.is_first || page.after.contains_key(&own) {
-                answers.push((own.clone(), self.page(page.clone(), is_new_list).await));
+                let mut own_page = page.clone();
+                if is_new_list {
+                    own_page.limit = left.min(first);
+                }
+                answers.push((own.clone(), self.page(own_page, is_new_list).await));
             }
             if page.is_first || page.after.keys().any(|node| *node != own) {
                 answers.extend(self.pages_elsewhere(&page).await);

@@ -33,7 +33,8 @@ pub(in crate::node) struct AdminOptions {
     pub(super) session: Period,
     /// How many events of clients this node shows in a second, in mode development. What is more is left out.
     pub(super) max_events: u32,
-    /// How many sockets of the cluster are listed, in mode development. What is more is only counted.
+    /// How many sockets of the cluster are listed, in mode development. What is more is only counted. The pages of the UI take the
+    /// longer for each the more they have: with thousands a browser is busy for minutes.
     pub(super) max_sockets: usize,
     /// The folder of the npm package @socket.io/admin-ui, whose pages are served under /admin/. Without it: none are, and those of
     /// another server can be used.
@@ -67,7 +68,7 @@ impl Default for AdminOptions {
             server_id: None,
             session: Period::seconds(24 * 3600),
             max_events: 100,
-            max_sockets: 10_000,
+            max_sockets: 1000,
             ui_dir: None,
             ui_public: false,
         }
