@@ -14,7 +14,7 @@ mod told {
 
     use actix_socketio::cluster::NatsBus;
     use actix_socketio::cluster::bus::{Bus, BusEvent, BusEvents, Publish, Received};
-    use actix_socketio::cluster::subject::Subjects;
+    use actix_socketio::cluster::subject::{Subject, Subjects};
     use actix_socketio::trace::TraceContext;
     use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
     use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyValue;
@@ -90,10 +90,14 @@ mod told {
     async fn worker(nats: &NatsServer) -> (NatsBus, BusEvents) {
         let (bus, events) = NatsBus::connect(nats.url()).await.unwrap();
         bus.subscribe_queue(Subjects::default().event("/", "order").unwrap(), "workers");
-        // What comes back after it: then the server knows of the subscription.
+        settled(&bus).await;
+        (bus, events)
+    }
+
+    /// What comes back after a subscription: then the server knows of it.
+    async fn settled(bus: &NatsBus) {
         let nobody = Publish::new(Subjects::default().event("/", "nobody").unwrap(), "".into());
         assert!(bus.request(nobody).unwrap().within(LONG).await.is_err());
-        (bus, events)
     }
 
     async fn order(client: &mut Client, number: u32) -> Value {
@@ -101,12 +105,18 @@ mod told {
     }
 
     async fn task(bus: &NatsBus, events: &mut BusEvents) -> Received {
+        let task = question(events).await;
+        let reply = Subjects::default().reply(task.reply.as_deref().unwrap()).unwrap();
+        bus.publish(Publish::new(reply, json!({ "data": ["done"] }).to_string().into())).unwrap();
+        task
+    }
+
+    async fn question(events: &mut BusEvents) -> Received {
         loop {
             let event = tokio::time::timeout(LONG, events.recv()).await.expect("nothing comes");
-            let Some(BusEvent::Message(task)) = event else { continue };
-            let reply = Subjects::default().reply(task.reply.as_deref().unwrap()).unwrap();
-            bus.publish(Publish::new(reply, json!({ "data": ["done"] }).to_string().into())).unwrap();
-            return task;
+            if let Some(BusEvent::Message(question)) = event {
+                return question;
+            }
         }
     }
 
@@ -176,6 +186,27 @@ mod told {
         node.program().signal("INT");
         assert!(node.ended().await);
         collector.span("socketio hand over").await;
+    }
+
+    #[tokio::test]
+    async fn a_backend_on_nats_is_asked_for_the_client_that_connects() {
+        let nats = NatsServer::start(&[]);
+        let mut collector = Collector::start().await;
+        let backend = "[auth.backend]\nsubject = \"backend.connect\"\n";
+        let telemetry = format!("endpoint = {:?}", collector.url());
+        let node = node(&(config(&nats, &telemetry) + backend)).await;
+        let (bus, mut events) = worker(&nats).await;
+        bus.subscribe_queue(Subject::foreign("backend.connect").unwrap(), "backends");
+        settled(&bus).await;
+        let answered = async {
+            let question = question(&mut events).await;
+            let reply = Subject::foreign(question.reply.as_deref().unwrap()).unwrap();
+            bus.publish(Publish::new(reply, "{\"ok\":true}".into())).unwrap();
+            question
+        };
+        let (_client, question) = tokio::join!(node.client(), answered);
+        let connect = collector.span("socketio connect").await;
+        assert_eq!(ids(&question.trace.expect("a context")), (connect.trace_id, connect.span_id));
     }
 
     #[tokio::test]
