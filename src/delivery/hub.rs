@@ -310,7 +310,23 @@ impl Hub {
     /// Of the sockets here that something is for, those with the lowest ids above `after`.
     pub(crate) fn select_lowest(&self, namespace: u64, target: &Target, after: &str, limit: usize) -> Chosen {
         let mut lowest = Lowest::new(after, limit);
-        self.inner.borrow_mut().each(namespace, target, |entry| lowest.offer(&entry.local));
+        let mut inner = self.inner.borrow_mut();
+        if !target.rooms.is_empty() || !target.except.is_empty() {
+            inner.each(namespace, target, |entry| lowest.offer(entry.local.id(), || entry.local.clone()));
+            return lowest.chosen();
+        }
+        // All of the namespace: the ids alone say who is chosen, and looking up every socket would take several times as long.
+        let Inner { entries, by_id, namespaces, .. } = &*inner;
+        if let Some(members) = namespaces.get(&namespace) {
+            let is_only_one = members.all.len() == by_id.len();
+            for (id, slot) in by_id {
+                if (is_only_one || members.all.contains(slot))
+                    && let Some(entry) = &entries[*slot as usize]
+                {
+                    lowest.offer(id, || entry.local.clone());
+                }
+            }
+        }
         lowest.chosen()
     }
 }

@@ -33,19 +33,19 @@ impl<'a> Lowest<'a> {
         Self { after, limit: limit.max(1), kept: BinaryHeap::new(), above: 0, total: 0 }
     }
 
-    pub(super) fn offer(&mut self, local: &Rc<dyn Local>) {
+    /// A socket, by its id.
+    pub(super) fn offer(&mut self, id: &Arc<str>, local: impl FnOnce() -> Rc<dyn Local>) {
         self.total += 1;
-        let id: &Arc<str> = local.id();
         if **id <= *self.after {
             return;
         }
         self.above += 1;
         if self.kept.len() < self.limit {
-            self.kept.push(ById(local.clone()));
+            self.kept.push(ById(local()));
         } else if let Some(mut highest) = self.kept.peek_mut()
             && *id < *highest.0.id()
         {
-            *highest = ById(local.clone());
+            *highest = ById(local());
         }
     }
 
