@@ -32,6 +32,11 @@ pub trait Observer: Send + Sync + 'static {
         let _ = (socket, room, membership);
     }
 
+    /// A socket shares another document: [`SocketData::share`](crate::SocketData::share). On the thread of whoever did that.
+    fn shared(&self, socket: &Socket) {
+        let _ = socket;
+    }
+
     /// An event came, and no guard has refused it.
     fn received(&self, socket: &Socket, event: &str, args: &Args) {
         let _ = (socket, event, args);

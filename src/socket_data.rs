@@ -14,9 +14,15 @@ use serde_json::value::{RawValue, to_raw_value};
 pub struct SocketData {
     values: Mutex<HashMap<TypeId, Box<dyn Any + Send>>>,
     shared: Mutex<Option<Box<RawValue>>>,
+    on_share: Option<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl SocketData {
+    /// Empty. `on_share` is called when the shared document is another.
+    pub(crate) fn telling(on_share: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { on_share: Some(Box::new(on_share)), ..Self::default() }
+    }
+
     fn values(&self) -> MutexGuard<'_, HashMap<TypeId, Box<dyn Any + Send>>> {
         self.values.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -54,6 +60,9 @@ impl SocketData {
     pub fn share(&self, value: &(impl Serialize + ?Sized)) -> Result<(), serde_json::Error> {
         let value = to_raw_value(value)?;
         *self.shared.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+        if let Some(on_share) = &self.on_share {
+            on_share();
+        }
         Ok(())
     }
 

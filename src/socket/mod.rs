@@ -134,7 +134,13 @@ impl Socket {
 
     /// State of the application's own.
     pub fn data(&self) -> &SocketData {
-        self.0.data.get_or_init(Box::default)
+        self.0.data.get_or_init(|| {
+            let socket = Arc::downgrade(&self.0);
+            Box::new(SocketData::telling(move || {
+                let Some(socket) = socket.upgrade().map(Socket).filter(Socket::is_connected) else { return };
+                socket.0.namespace.core().observers.tell(|observer| observer.shared(&socket));
+            }))
+        })
     }
 
     // ---- emitting --------------------------------------------------------------------------------------

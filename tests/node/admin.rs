@@ -186,6 +186,31 @@ async fn admins_see_and_move_sockets_of_all_nodes() {
 }
 
 #[tokio::test]
+async fn admins_are_told_when_a_socket_shares_other_data() {
+    let environment = [
+        ("SOCKETIO_ADMIN_ENABLED", "true"),
+        ("SOCKETIO_ADMIN_PASSWORD", HASH),
+        ("SOCKETIO_ADMIN_MODE", "development"),
+    ];
+    let node = Node::with(&["--demo"], &environment).await;
+    let mut client = node.client().await;
+    client.ws.send("40/chat,").await;
+    let connected = loop {
+        if let Some(connected) = client.packet().await.unwrap().strip_prefix("40/chat,") {
+            break serde_json::from_str::<Value>(connected).unwrap();
+        }
+    };
+    let id = &connected["sid"];
+    let mut admin = Admin::connect(&node.clients, password()).await;
+    admin.sees(|event| event[0] == "all_sockets").await;
+    for name in ["ada", "grace"] {
+        client.ws.send(&format!(r#"42/chat,["join",{{"room":"tea","name":"{name}"}}]"#)).await;
+        let updated = admin.sees(|event| event[0] == "socket_updated" && event[1]["id"] == *id).await;
+        assert_eq!(updated[1], json!({ "id": id, "nsp": "/chat", "data": { "name": name } }));
+    }
+}
+
+#[tokio::test]
 async fn nobody_else_is_let_in() {
     let node = node(None, "one", &[]).await;
     let invalid = json!({ "message": "invalid credentials" });

@@ -56,7 +56,7 @@ impl Record {
             client_id,
             transport: transport(socket),
             nsp: socket.namespace().name().to_owned(),
-            data: socket.data().shared().unwrap_or_else(nothing),
+            data: data(socket),
             handshake: HandshakeShown::of(&socket.handshake()),
             rooms: socket.rooms(),
         }
@@ -68,8 +68,10 @@ impl Record {
     }
 }
 
-fn nothing() -> Box<RawValue> {
-    serde_json::value::to_raw_value(&serde_json::json!({})).unwrap_or_default()
+/// What is shared of a socket's data.
+pub(super) fn data(socket: &Socket) -> Box<RawValue> {
+    let nothing = || serde_json::value::to_raw_value(&serde_json::json!({})).unwrap_or_default();
+    socket.data().shared().unwrap_or_else(nothing)
 }
 
 /// How the UI calls the transport of a socket.

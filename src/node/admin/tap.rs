@@ -12,7 +12,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::record::{Record, timestamp, transport};
+use super::record::{Record, data, timestamp, transport};
 use crate::node::limits::Bucket;
 
 /// Connections, disconnections, joins and leaves that are told in a second. When there are more, sockets are listed again later.
@@ -127,6 +127,18 @@ impl Observer for Shared {
             Membership::Left => "room_left",
         };
         self.0.change(event, &(socket.namespace().name(), room, socket.id(), now()));
+    }
+
+    fn shared(&self, socket: &Socket) {
+        #[derive(Serialize)]
+        struct Updated<'a> {
+            id: &'a str,
+            nsp: &'a str,
+            data: Box<RawValue>,
+        }
+        let namespace = socket.namespace();
+        let updated = Updated { id: socket.id(), nsp: namespace.name(), data: data(socket) };
+        self.0.change("socket_updated", &(updated,));
     }
 
     fn received(&self, socket: &Socket, event: &str, args: &Args) {
