@@ -50,6 +50,13 @@ class NatsServer:
         self.process.wait()
 
 
+async def settled(client):
+    """Waits until the server knows the subscriptions. nats-py writes the PING of a flush at once, even before a SUB that its writer has
+    yet to write; the PING of a second flush comes after that."""
+    await client.flush()
+    await client.flush()
+
+
 class Service:
     """The binary as a node, on a free port."""
 

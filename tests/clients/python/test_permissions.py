@@ -6,7 +6,7 @@ from pathlib import Path
 import nats
 import pytest
 import socketio
-from cluster import NatsServer, Service, command
+from cluster import NatsServer, Service, command, settled
 from conftest import LIMIT_S, eventually
 
 PROTOCOL = Path(__file__).resolve().parents[3] / "cluster/PROTOCOL.md"
@@ -70,7 +70,7 @@ async def test_a_worker_needs_no_more_than_its_login(broker, nodes):
             await message.respond(json.dumps({"data": [{"resized": task["data"][0]}]}).encode())
 
     await worker.subscribe("sio.event.~Lw.resize", queue="workers", cb=resize)
-    await worker.flush()
+    await settled(worker)
     assert await client.call("resize", "a.png", timeout=LIMIT_S) == {"resized": "a.png"}
     assert await client.call("resize", "slow", timeout=LIMIT_S) == {"error": "timeout"}
     await client.disconnect()

@@ -9,7 +9,7 @@ import nats
 import pytest
 import pytest_asyncio
 import socketio
-from cluster import Cluster, Service
+from cluster import Cluster, Service, settled
 from conftest import LIMIT_S
 
 BYTES = bytes(range(256))
@@ -53,7 +53,7 @@ async def serve(nc, handle, subject=SUBJECT, queue="workers"):
             await message.respond(answer if isinstance(answer, bytes) else json.dumps(answer).encode())
 
     subscription = await nc.subscribe(subject, queue=queue, cb=on_message)
-    await nc.flush()
+    await settled(nc)
     return subscription
 
 
@@ -90,7 +90,7 @@ async def test_it_knows_who_asks_and_can_emit_to_them(nc, client):
         await message.respond(json.dumps({"data": [task["rooms"]]}).encode())
 
     await nc.subscribe("sio.event.~Lw.work-in-order", queue="workers", cb=on_message)
-    await nc.flush()
+    await settled(nc)
     assert await work(client, event="work-in-order") == [client.get_sid(), "my room"]
     assert await asyncio.wait_for(heard.get(), LIMIT_S) == "ada"
 
@@ -134,7 +134,7 @@ async def test_one_worker_of_a_group_gets_each_event(cluster, nc, client):
 async def test_a_client_that_wants_no_acknowledgement_is_heard_too(nc, client):
     tasks = asyncio.Queue()
     await nc.subscribe("sio.event.>", queue="workers", cb=tasks.put)
-    await nc.flush()
+    await settled(nc)
     for number in range(100):
         await client.emit("work", number)
     for number in range(100):
