@@ -66,6 +66,23 @@ impl TraceContext {
         Some(context.with_state(tracestate.unwrap_or_default()))
     }
 
+    /// What headers with these values say: none if there is no `traceparent`, or more than one. Several `tracestate` are one list.
+    pub fn of_headers<'a>(
+        parents: impl IntoIterator<Item = &'a str>,
+        states: impl IntoIterator<Item = &'a str>,
+    ) -> Option<Self> {
+        let mut parents = parents.into_iter();
+        let (Some(parent), None) = (parents.next(), parents.next()) else { return None };
+        let states: Vec<_> = states.into_iter().collect();
+        Self::read(parent, Some(&states.join(",")))
+    }
+
+    /// The headers that say it: names and values.
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let state = self.state().map(|state| (TRACESTATE, state.to_owned()));
+        std::iter::once((TRACEPARENT, self.traceparent())).chain(state)
+    }
+
     /// The same with what tracing systems add, as `tracestate` has it; without, if that is none.
     #[must_use]
     pub fn with_state(self, state: &str) -> Self {

@@ -6,24 +6,18 @@ use crate::trace::{TRACEPARENT, TRACESTATE, TraceContext};
 
 pub(super) fn write(trace: &TraceContext) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    headers.insert(TRACEPARENT, trace.traceparent());
-    if let Some(state) = trace.state() {
-        headers.insert(TRACESTATE, state);
-    }
+    trace.headers().for_each(|(name, value)| headers.insert(name, value));
     headers
 }
 
-/// Names count in any case: some libraries write them as HTTP does. Whoever gives two parents has none.
+/// Names count in any case: some libraries write them as HTTP does.
 pub(super) fn read(headers: &HeaderMap) -> Option<TraceContext> {
     let named = |wanted: &'static str| {
         let of_name =
             headers.iter().filter(move |(name, _)| AsRef::<str>::as_ref(name).eq_ignore_ascii_case(wanted));
-        of_name.flat_map(|(_, values)| values)
+        of_name.flat_map(|(_, values)| values).map(|value| value.as_str())
     };
-    let mut parents = named(TRACEPARENT);
-    let (Some(parent), None) = (parents.next(), parents.next()) else { return None };
-    let states: Vec<_> = named(TRACESTATE).map(|state| state.as_str()).collect();
-    TraceContext::read(parent.as_str(), Some(&states.join(",")))
+    TraceContext::of_headers(named(TRACEPARENT), named(TRACESTATE))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use actix_socketio::cluster::bus::{Bus, Publish};
 use actix_socketio::cluster::subject::Subject;
-use actix_socketio::trace::{TRACEPARENT, TRACESTATE, Trace};
+use actix_socketio::trace::{Trace, TraceContext};
 use actix_socketio::{Refusal, Socket};
 use actix_web::http::{StatusCode, Uri};
 use schemars::JsonSchema;
@@ -240,11 +240,8 @@ async fn post(url: &str, key: Option<&str>, question: Vec<u8>, trace: &Trace) ->
     if let Some(key) = key {
         request = request.bearer_auth(key);
     }
-    if let Some(trace) = trace.outgoing() {
-        request = request.insert_header((TRACEPARENT, trace.traceparent()));
-        if let Some(state) = trace.state() {
-            request = request.insert_header((TRACESTATE, state));
-        }
+    for header in trace.outgoing().iter().flat_map(TraceContext::headers) {
+        request = request.insert_header(header);
     }
     let mut response = request.send_body(question).await.map_err(|error| error.to_string())?;
     let status = response.status();

@@ -47,10 +47,9 @@ pub(in crate::node) async fn traced<B: MessageBody>(
     Ok(response)
 }
 
-/// The context that a request came with. Whoever gives two parents has none.
+/// The context that a request came with.
 fn parent(headers: &HeaderMap) -> Option<TraceContext> {
-    let mut parents = headers.get_all(TRACEPARENT);
-    let (Some(parent), None) = (parents.next(), parents.next()) else { return None };
-    let states: Vec<_> = headers.get_all(TRACESTATE).filter_map(|state| state.to_str().ok()).collect();
-    TraceContext::read(parent.to_str().ok()?, Some(&states.join(",")))
+    // What is no text is no context, either.
+    let values = |name: &'static str| headers.get_all(name).map(|value| value.to_str().unwrap_or_default());
+    TraceContext::of_headers(values(TRACEPARENT), values(TRACESTATE))
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use actix_socketio::trace::{TRACEPARENT, TRACESTATE, TraceContext};
+use actix_socketio::trace::TraceContext;
 use actix_web::http::StatusCode;
 use actix_web::http::header::RETRY_AFTER;
 
@@ -142,9 +142,8 @@ impl Sender {
         let mut span = self.span(&options.name, *count, traces);
         if self.telemetry.is_on() {
             let trace = span.as_ref().map_or_else(TraceContext::unsampled, Recording::context);
-            request = request.insert_header((TRACEPARENT, trace.traceparent()));
-            if let Some(state) = trace.state() {
-                request = request.insert_header((TRACESTATE, state));
+            for header in trace.headers() {
+                request = request.insert_header(header);
             }
         }
         let posted = outcome(request.send_body(body.clone()).await);
