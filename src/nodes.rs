@@ -8,7 +8,6 @@ use crate::error::EmitError;
 use crate::protocol::{FromArgs, ToArgs};
 use crate::server::SocketIo;
 use crate::server_side::ServerSideAcks;
-use crate::uplink::Holding;
 
 /// A node of the cluster.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,11 +74,7 @@ impl SocketIo {
 
     /// The nodes of the cluster, this one first; only this one if there is no bus.
     pub fn nodes(&self) -> Vec<NodeInfo> {
-        let mut holding = Holding::default();
-        for namespace in self.namespaces() {
-            holding.sockets += namespace.socket_count() as u64;
-            holding.rooms += namespace.room_count_here() as u64;
-        }
+        let holding = self.holding();
         let Some(uplink) = self.uplink() else {
             return vec![NodeInfo {
                 id: self.node_id().to_owned(),

@@ -28,7 +28,7 @@ use crate::protocol::{Args, Parser};
 use crate::service::Server;
 use crate::socket::Socket;
 use crate::trace::{Operation, Trace, Tracer, Tracing};
-use crate::uplink::{Site, Uplink};
+use crate::uplink::{Holding, Site, Uplink};
 
 /// A Socket.IO server. Cheap to clone, usable from any thread; what is emitted on it goes to the namespace `/`.
 #[derive(Clone)]
@@ -384,6 +384,11 @@ impl SocketIo {
     /// All namespaces, dynamic ones that are in use included.
     pub fn namespaces(&self) -> Vec<Namespace> {
         self.namespaces.all().into_iter().map(Namespace).collect()
+    }
+
+    /// What this node has now.
+    pub(crate) fn holding(&self) -> Holding {
+        self.namespaces.holding()
     }
 
     /// Drops a namespace: its sockets are disconnected, and clients that ask for it are refused.
