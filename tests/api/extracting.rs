@@ -1,5 +1,7 @@
 //! What handlers can have as parameters, and what they may return.
 
+use std::sync::Arc;
+
 use actix_socketio::engine::TransportKind;
 use actix_socketio::protocol::ByteString;
 use actix_socketio::test::TestClient;
@@ -12,7 +14,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{Seen, ms};
+use crate::{Seen, ms, until};
 
 #[derive(Debug, Deserialize, PartialEq, Serialize)]
 struct Message {
@@ -47,6 +49,19 @@ async fn everything_at_once() {
     let data = (Message { text: "hi".into(), count: 1 }, Bytes::from_static(b"\x00\xff"));
     let answer: (String, u32) = client.emit_with_ack("x", &data).await.unwrap();
     assert_eq!(answer, ("hi".to_owned(), 8));
+}
+
+/// At once, and not only when the connection would have had to look at the time again: half a minute later.
+#[actix_web::test]
+async fn what_a_connection_has_goes_with_it() {
+    let io = SocketIo::builder().handshake_extension::<Arc<()>>().build();
+    // The first request of a thread is kept for its application's state.
+    let _first = TestClient::connect(&io).await.unwrap();
+    let kept = Arc::new(());
+    let client = TestClient::builder(&io).extension(kept.clone()).connect().await.unwrap();
+    assert!(Arc::strong_count(&kept) > 1);
+    drop(client);
+    until(|| Arc::strong_count(&kept) == 1).await;
 }
 
 #[actix_web::test]
