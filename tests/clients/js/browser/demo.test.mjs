@@ -1,8 +1,9 @@
 // The demo of the real binary in a real browser: two people in a room, by mouse, by keyboard and on a phone.
 import assert from "node:assert/strict";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { createHash } from "node:crypto";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { launchBrowser, openPage } from "../support/browser.mjs";
@@ -255,6 +256,15 @@ describe("the binary", () => {
     assert.match(page.headers.get("content-security-policy"), /default-src 'none'/);
     assert.match(await page.text(), /on loopback/);
     node.child.kill("SIGKILL");
+  });
+
+  test("without the feature for it, it refuses to trace", async () => {
+    const file = join(tmpdir(), `telemetry-${process.pid}.toml`);
+    writeFileSync(file, '[telemetry]\nendpoint = "http://127.0.0.1:4318"\n');
+    const { code, stderr } = await runNode(["check-config", file]);
+    rmSync(file);
+    assert.equal(code, 1);
+    assert.match(stderr, /telemetry\.endpoint: this program was built without the feature otel/);
   });
 
   test("without a local client the page names the public one, by its hash", async () => {
