@@ -22,8 +22,9 @@ TESTS = {
 }
 # MiB: what may wait for one client (outbox_bytes, 1 MiB), and what the allocator and the noise of 10,000 clients make of it
 CAP = 4
-# seconds: until 40 kB a second have filled what the kernel takes for one connection (megabytes), and its outbox
-CLOSED_WITHIN = 190
+# seconds: who does not read answers no ping, and is given up an interval and a timeout (25 and 20) after the last answer, unless its outbox is
+# full before
+CLOSED_WITHIN = 46
 
 
 def limits(name):

@@ -18,7 +18,7 @@ use crate::session::{self, Application};
 const SENDER: usize = 0;
 /// How long the last deliveries may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often the server is asked whether it has let go.
+/// How often the server's memory is looked at, and it is asked whether it has let go.
 const ASKED_EVERY: Duration = Duration::from_millis(500);
 const TEXT: usize = 20_000;
 
@@ -96,6 +96,7 @@ impl Application for Storm {
 /// What one stretch showed.
 struct Stretch {
     p99_us: f64,
+    /// The server's memory, at most.
     kib: f64,
     /// When the server let go.
     closed: Option<Duration>,
@@ -105,7 +106,7 @@ fn stretch(driver: &mut Driver<Storm>, options: &Options, deaf: Option<usize>) -
     driver.set_deaf(deaf)?;
     let storm = driver.application();
     (storm.latency, storm.deaf) = (Latency::default(), deaf);
-    let (began, mut closed, mut asked) = (Instant::now(), None, Instant::now());
+    let (began, mut closed, mut asked, mut kib) = (Instant::now(), None, Instant::now(), 0.0_f64);
     for tick in 0.. {
         let due = began + Duration::from_secs_f64(f64::from(tick) / options.rate);
         if due >= began + options.seconds {
@@ -115,14 +116,17 @@ fn stretch(driver: &mut Driver<Storm>, options: &Options, deaf: Option<usize>) -
         let (storm, out) = driver.parts();
         storm.send(out, due);
         let complete = driver.turn_until(Duration::from_secs_f64(1.0 / options.rate), Storm::is_complete)?;
-        if deaf.is_some() && closed.is_none() && complete && asked.elapsed() > ASKED_EVERY {
+        if complete && asked.elapsed() > ASKED_EVERY {
             asked = Instant::now();
-            let is_gone = lab::ask(options.targets[0])?.connections < options.clients as u64;
-            closed = is_gone.then(|| began.elapsed());
+            kib = kib.max(process::resident_kib(&options.pids)?);
+            if deaf.is_some() && closed.is_none() {
+                let is_gone = lab::ask(options.targets[0])?.connections < options.clients as u64;
+                closed = is_gone.then(|| began.elapsed());
+            }
         }
     }
     driver.turn_until(PATIENCE, Storm::is_complete)?;
-    let kib = process::resident_kib(&options.pids)?;
+    kib = kib.max(process::resident_kib(&options.pids)?);
     let p99_us = driver.application().latency.quantile_us(0.99);
     if let Some(id) = deaf {
         driver.hang_up(id);
