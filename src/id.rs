@@ -103,6 +103,11 @@ impl IdSource {
         self.random_id()
     }
 
+    /// Whether a session may get the id of another one: random ids do not repeat themselves, those of a custom generator can.
+    pub(crate) fn may_repeat(&self) -> bool {
+        self.custom.is_some()
+    }
+
     /// Whether `text` has the form of an id that [`random_id`](Self::random_id) makes.
     pub(crate) fn looks_like_own(&self, text: &str) -> bool {
         is_socket_id_form(text) && text.ends_with(self.node.as_str())

@@ -155,7 +155,7 @@ impl NamespaceInner {
         ack: Option<u64>,
         compress: bool,
     ) -> Result<Message, EncodeError> {
-        let capacity = event.len() + args.size() + self.name.len() + 32;
+        let capacity = event.len() + args.size() + self.name.len() + protocol::OVERHEAD;
         let mut builder = match self.parser() {
             Parser::Json => MessageBuilder::text(capacity),
             Parser::MsgPack => MessageBuilder::binary(capacity),
@@ -167,7 +167,7 @@ impl NamespaceInner {
 
     /// An acknowledgement as a message.
     pub(crate) fn ack(&self, id: u64, args: &Args) -> Result<Message, EncodeError> {
-        let capacity = args.size() + self.name.len() + 32;
+        let capacity = args.size() + self.name.len() + protocol::OVERHEAD;
         let mut builder = match self.parser() {
             Parser::Json => MessageBuilder::text(capacity),
             Parser::MsgPack => MessageBuilder::binary(capacity),

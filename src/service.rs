@@ -161,6 +161,20 @@ impl<F> Server<F> {
     }
 }
 
+/// Has accepted connections sent at once, and limited as [`limit_unsent`] says, from their beginning: where they inherit that from
+/// their listener, it costs no system call for each. False where they do not.
+fn bequeath(listener: &TcpListener) -> io::Result<bool> {
+    #[cfg(target_os = "linux")]
+    {
+        let socket = socket2::SockRef::from(listener);
+        socket.set_tcp_nodelay(true)?;
+        socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = listener;
+    Ok(cfg!(target_os = "linux"))
+}
+
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let domain = socket2::Domain::for_address(address);
     let socket = socket2::Socket::new(domain, socket2::Type::STREAM, Some(socket2::Protocol::TCP))?;
@@ -286,18 +300,18 @@ where
     B: MessageBody + 'static,
 {
     let config = AppConfig::default();
+    let is_prepared = bequeath(&listener)?;
     match tls {
         Tls::No => builder.listen("socketio", listener, move || {
             let upgrade = upgrade_factory(factory.clone(), config.clone());
             let config = config.clone();
-            HttpService::build()
-                .keep_alive(keep_alive)
-                .h1_allow_half_closed(false)
-                .tcp_nodelay(true)
-                .on_connect_ext(|stream: &actix_web::rt::net::TcpStream, _| limit_unsent(stream))
-                .upgrade(upgrade)
-                .finish(map_config(factory(), move |_| config.clone()))
-                .tcp()
+            let mut service = HttpService::build().keep_alive(keep_alive).h1_allow_half_closed(false);
+            if !is_prepared {
+                service = service
+                    .tcp_nodelay(true)
+                    .on_connect_ext(|stream: &actix_web::rt::net::TcpStream, _| limit_unsent(stream));
+            }
+            service.upgrade(upgrade).finish(map_config(factory(), move |_| config.clone())).tcp()
         }),
         #[cfg(feature = "tls")]
         Tls::Rustls(rustls) => {
@@ -305,14 +319,19 @@ where
             builder.listen("socketio", listener, move || {
                 let upgrade = upgrade_factory(factory.clone(), config.clone());
                 let config = config.clone();
-                HttpService::build()
-                    .keep_alive(keep_alive)
-                    .h1_allow_half_closed(false)
-                    .tcp_nodelay(true)
-                    .on_connect_ext(|stream: &actix_tls::accept::rustls_0_23::TlsStream<_>, extensions| {
-                        limit_unsent(stream);
-                        extensions.insert(Secure);
-                    })
+                let mut service = HttpService::build().keep_alive(keep_alive).h1_allow_half_closed(false);
+                if !is_prepared {
+                    service = service.tcp_nodelay(true);
+                }
+                service
+                    .on_connect_ext(
+                        move |stream: &actix_tls::accept::rustls_0_23::TlsStream<_>, extensions| {
+                            if !is_prepared {
+                                limit_unsent(stream);
+                            }
+                            extensions.insert(Secure);
+                        },
+                    )
                     .upgrade(upgrade)
                     .finish(map_config(factory(), move |_| config.clone()))
                     .rustls_0_23((*rustls).clone())
@@ -344,4 +363,23 @@ pub fn limit_unsent(connection: &dyn Any) {
     }
     #[cfg(not(target_os = "linux"))]
     let _ = (stream, USER_TIMEOUT);
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    #[test]
+    fn accepted_connections_have_the_options_of_their_listener() {
+        let listener = listen("127.0.0.1:0".parse().expect("an address")).expect("a free port");
+        assert!(bequeath(&listener).expect("the options can be set"));
+        listener.set_nonblocking(false).expect("it can wait");
+        let _client = TcpStream::connect(listener.local_addr().expect("it has one")).expect("it listens");
+        let (accepted, _) = listener.accept().expect("the client is there");
+        let accepted = socket2::SockRef::from(&accepted);
+        assert!(accepted.tcp_nodelay().expect("it can be asked"));
+        assert_eq!(accepted.tcp_user_timeout().expect("it can be asked"), Some(USER_TIMEOUT));
+    }
 }

@@ -1,7 +1,6 @@
 //! The open connections of an endpoint: session id → connection.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,22 +8,21 @@ use super::handle::Shared;
 
 const SHARDS: usize = 16;
 
-/// A map in shards, so that worker threads rarely wait for each other. The hash is keyed: session ids with a
-/// custom random part could be chosen by others.
+/// A map in shards, so that worker threads rarely wait for each other. Session ids with a custom random part could be
+/// chosen by others: they could see to it that threads wait, and no more, since the hash of the maps is keyed.
 pub(super) struct Connections {
-    hasher: RandomState,
     shards: [Mutex<HashMap<Arc<str>, Arc<Shared>>>; SHARDS],
     count: AtomicUsize,
 }
 
 impl Connections {
     pub(super) fn new() -> Self {
-        Self { hasher: RandomState::new(), shards: Default::default(), count: AtomicUsize::new(0) }
+        Self { shards: Default::default(), count: AtomicUsize::new(0) }
     }
 
     fn shard(&self, sid: &str) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Shared>>> {
-        let index = self.hasher.hash_one(sid) as usize % SHARDS;
-        self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
+        let sum = sid.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+        self.shards[sum % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn get(&self, sid: &str) -> Option<Arc<Shared>> {
@@ -36,7 +34,7 @@ impl Connections {
     }
 
     pub(super) fn insert(&self, shared: Arc<Shared>) {
-        if self.shard(&shared.sid.clone()).insert(shared.sid.clone(), shared).is_none() {
+        if self.shard(&shared.sid).insert(shared.sid.clone(), shared).is_none() {
             self.count.fetch_add(1, Ordering::Relaxed);
         }
     }

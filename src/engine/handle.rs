@@ -106,7 +106,7 @@ pub(super) struct Shared {
     check_is_due: AtomicBool,
     /// It was found to read too slowly: said and counted once.
     is_slow: AtomicBool,
-    /// Revision 3: whether the session was opened without `b64`.
+    /// Revision 3, opened without `b64`: binary payloads.
     pub(super) supports_binary: bool,
     /// When the session expires, as a [`Moment`]; 0: not while the connection is paused.
     expires_at: AtomicU64,
@@ -135,7 +135,7 @@ impl Shared {
             is_posting: AtomicBool::new(false),
             check_is_due: AtomicBool::new(false),
             is_slow: AtomicBool::new(false),
-            supports_binary: request.query("b64").is_none(),
+            supports_binary: revision == Revision::V3 && request.query("b64").is_none(),
             request,
             expires_at: AtomicU64::new(0),
             awaited_acks: AtomicUsize::new(0),

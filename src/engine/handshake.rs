@@ -323,7 +323,7 @@ pub(super) async fn begin(
         hook(request);
     }
     let mut sid = engine.ids.session_id();
-    if engine.connections.contains(&sid) {
+    if engine.ids.may_repeat() && engine.connections.contains(&sid) {
         tracing::error!("the custom id generator repeated itself; using a random id");
         sid = engine.ids.random_id();
     }

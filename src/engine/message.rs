@@ -3,7 +3,7 @@
 //! A message is a text with the binaries that belong to it (or a single binary), kept as the websocket frames
 //! of revision 4. Every other variant is made from it when the first connection asks, and kept.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -15,14 +15,15 @@ use super::payload::{SEPARATOR, write_v3_binary, write_v3_text};
 /// One message to clients. Immutable; shared between connections in an `Arc`.
 #[derive(Debug)]
 pub struct Message {
-    /// Unmasked websocket frames of revision 4, back to back.
-    websocket: Bytes,
+    /// Unmasked websocket frames of revision 4, back to back, from `begin` on.
+    buffer: Vec<u8>,
+    begin: usize,
     parts: SmallVec<[Part; 1]>,
     is_compressible: bool,
     others: OnceLock<Box<Variants>>,
 }
 
-/// Where the body of a frame is.
+/// Where in the buffer the body of a frame is.
 #[derive(Clone, Copy, Debug)]
 struct Part {
     is_binary: bool,
@@ -32,10 +33,10 @@ struct Part {
 
 #[derive(Debug, Default)]
 struct Variants {
-    polling_v4: OnceLock<Bytes>,
-    polling_v3_text: OnceLock<Bytes>,
-    polling_v3_binary: OnceLock<Bytes>,
-    websocket_v3: OnceLock<Bytes>,
+    polling_v4: OnceLock<Vec<u8>>,
+    polling_v3_text: OnceLock<Vec<u8>>,
+    polling_v3_binary: OnceLock<Vec<u8>>,
+    websocket_v3: OnceLock<Vec<u8>>,
 }
 
 /// Builds a [`Message`] in place: the payload is written behind room for the frame's header.
@@ -77,20 +78,18 @@ impl MessageBuilder {
     pub fn finish(mut self, attachments: &[Bytes]) -> Message {
         let length = self.buffer.len() - MAX_SERVER_HEADER;
         let opcode = if self.is_binary { OpCode::Binary } else { OpCode::Text };
-        let frame = put_header(&mut self.buffer, MAX_SERVER_HEADER, opcode, length);
-        let start = MAX_SERVER_HEADER - frame;
+        let begin = put_header(&mut self.buffer, MAX_SERVER_HEADER, opcode, length);
         let mut parts = SmallVec::new();
-        parts.push(Part { is_binary: self.is_binary, start, end: start + length });
+        parts.push(Part { is_binary: self.is_binary, start: MAX_SERVER_HEADER, end: self.buffer.len() });
         let more: usize = attachments.iter().map(|attachment| attachment.len() + MAX_SERVER_HEADER).sum();
         self.buffer.reserve_exact(more);
         for attachment in attachments {
             write_frame(&mut self.buffer, OpCode::Binary, attachment);
-            let end = self.buffer.len() - frame;
+            let end = self.buffer.len();
             parts.push(Part { is_binary: true, start: end - attachment.len(), end });
         }
-        let is_compressible = self.is_compressible;
-        let websocket = Bytes::from(self.buffer).slice(frame..);
-        Message { websocket, parts, is_compressible, others: OnceLock::new() }
+        let Self { buffer, is_compressible, .. } = self;
+        Message { buffer, begin, parts, is_compressible, others: OnceLock::new() }
     }
 }
 
@@ -111,7 +110,7 @@ impl Message {
 
     /// Size in bytes, as websocket frames: what the bounds of an outbox count.
     pub fn size(&self) -> usize {
-        self.websocket.len()
+        self.buffer.len() - self.begin
     }
 
     /// How many Engine.IO packets it is.
@@ -130,72 +129,81 @@ impl Message {
     }
 
     /// Websocket frames, ready to be sent.
-    pub(super) fn websocket(&self, revision: Revision) -> &Bytes {
+    pub(super) fn websocket(&self, revision: Revision) -> &[u8] {
         match revision {
-            Revision::V4 => &self.websocket,
-            Revision::V3 if !self.has_binary() => &self.websocket,
+            Revision::V4 => &self.buffer[self.begin..],
+            Revision::V3 if !self.has_binary() => &self.buffer[self.begin..],
             Revision::V3 => self.others().websocket_v3.get_or_init(|| {
-                let mut out = Vec::with_capacity(self.websocket.len() + self.parts.len());
+                let mut out = Vec::with_capacity(self.size() + self.parts.len());
                 for part in &self.parts {
-                    let body = &self.websocket[part.start..part.end];
+                    let body = self.body(*part);
                     if part.is_binary {
                         write_frame(&mut out, OpCode::Binary, &[&[4], body].concat());
                     } else {
                         write_frame(&mut out, OpCode::Text, body);
                     }
                 }
-                out.into()
+                out
             }),
         }
     }
 
+    fn body(&self, part: Part) -> &[u8] {
+        &self.buffer[part.start..part.end]
+    }
+
     /// Records of a text payload of long-polling; in revision 4 without a separator at the ends.
-    pub(super) fn polling_text(&self, revision: Revision) -> Bytes {
+    pub(super) fn polling_text(&self, revision: Revision) -> &[u8] {
         match (revision, &self.parts[..]) {
-            (Revision::V4, &[Part { is_binary: false, start, end }]) => self.websocket.slice(start..end),
-            (Revision::V4, _) => {
-                let variant = self.others().polling_v4.get_or_init(|| {
-                    let mut out = Vec::with_capacity(self.websocket.len() * 4 / 3 + 4);
-                    for part in &self.parts {
-                        if !out.is_empty() {
-                            out.push(SEPARATOR);
-                        }
-                        self.write_text_record(*part, "b", &mut out);
+            (Revision::V4, [part @ Part { is_binary: false, .. }]) => self.body(*part),
+            (Revision::V4, _) => self.others().polling_v4.get_or_init(|| {
+                let mut out = Vec::with_capacity(self.size() * 4 / 3 + 4);
+                for part in &self.parts {
+                    if !out.is_empty() {
+                        out.push(SEPARATOR);
                     }
-                    out.into()
-                });
-                variant.clone()
-            }
-            (Revision::V3, _) => {
-                let variant = self.others().polling_v3_text.get_or_init(|| {
-                    let mut out = Vec::with_capacity(self.websocket.len() + 8);
-                    for part in &self.parts {
-                        let mut record = Vec::new();
-                        self.write_text_record(*part, "b4", &mut record);
-                        write_v3_text(&mut out, &String::from_utf8_lossy(&record));
-                    }
-                    out.into()
-                });
-                variant.clone()
-            }
+                    self.write_text_record(*part, "b", &mut out);
+                }
+                out
+            }),
+            (Revision::V3, _) => self.others().polling_v3_text.get_or_init(|| {
+                let mut out = Vec::with_capacity(self.size() + 8);
+                for part in &self.parts {
+                    let mut record = Vec::new();
+                    self.write_text_record(*part, "b4", &mut record);
+                    write_v3_text(&mut out, &String::from_utf8_lossy(&record));
+                }
+                out
+            }),
         }
     }
 
-    /// Records of a binary payload of long-polling, revision 3.
-    pub(super) fn polling_v3_binary(&self) -> Bytes {
-        let variant = self.others().polling_v3_binary.get_or_init(|| {
-            let mut out = Vec::with_capacity(self.websocket.len() + 8);
-            for part in &self.parts {
-                let body = &self.websocket[part.start..part.end];
-                write_v3_binary(&mut out, part.is_binary, part.is_binary.then_some(4), body);
+    /// The same, where they are all of an answer: no copy, however many polls are answered with it.
+    pub(super) fn polling_body(self: &Arc<Self>, revision: Revision) -> Bytes {
+        struct Records(Arc<Message>, Revision);
+
+        impl AsRef<[u8]> for Records {
+            fn as_ref(&self) -> &[u8] {
+                self.0.polling_text(self.1)
             }
-            out.into()
-        });
-        variant.clone()
+        }
+
+        Bytes::from_owner(Records(self.clone(), revision))
+    }
+
+    /// Records of a binary payload of long-polling, revision 3.
+    pub(super) fn polling_v3_binary(&self) -> &[u8] {
+        self.others().polling_v3_binary.get_or_init(|| {
+            let mut out = Vec::with_capacity(self.size() + 8);
+            for part in &self.parts {
+                write_v3_binary(&mut out, part.is_binary, part.is_binary.then_some(4), self.body(*part));
+            }
+            out
+        })
     }
 
     fn write_text_record(&self, part: Part, binary_prefix: &str, out: &mut Vec<u8>) {
-        let body = &self.websocket[part.start..part.end];
+        let body = self.body(part);
         if part.is_binary {
             out.extend_from_slice(binary_prefix.as_bytes());
             super::base64::encode_into(body, out);
@@ -222,9 +230,9 @@ mod tests {
     #[test]
     fn websocket_frames() {
         let message = with_attachments();
-        assert_eq!(&message.websocket(Revision::V4)[..], b"\x81\x06452-[]\x82\x04\x01\x02\x03\x04\x82\x00");
+        assert_eq!(message.websocket(Revision::V4), b"\x81\x06452-[]\x82\x04\x01\x02\x03\x04\x82\x00");
         assert_eq!(
-            &message.websocket(Revision::V3)[..],
+            message.websocket(Revision::V3),
             b"\x81\x06452-[]\x82\x05\x04\x01\x02\x03\x04\x82\x01\x04"
         );
         let long = Message::text(&"x".repeat(70_000));
@@ -234,12 +242,12 @@ mod tests {
     #[test]
     fn polling_records() {
         let message = with_attachments();
-        assert_eq!(&message.polling_text(Revision::V4)[..], b"452-[]\x1ebAQIDBA==\x1eb");
-        assert_eq!(&message.polling_text(Revision::V3)[..], b"6:452-[]10:b4AQIDBA==2:b4");
+        assert_eq!(message.polling_text(Revision::V4), b"452-[]\x1ebAQIDBA==\x1eb");
+        assert_eq!(message.polling_text(Revision::V3), b"6:452-[]10:b4AQIDBA==2:b4");
         assert_eq!(
-            &message.polling_v3_binary()[..],
+            message.polling_v3_binary(),
             b"\x00\x06\xff452-[]\x01\x05\xff\x04\x01\x02\x03\x04\x01\x01\xff\x04"
         );
-        assert_eq!(&Message::text("é").polling_text(Revision::V3)[..], "2:4é".as_bytes());
+        assert_eq!(Message::text("é").polling_text(Revision::V3), "2:4é".as_bytes());
     }
 }

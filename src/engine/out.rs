@@ -1,5 +1,6 @@
 //! What goes through an outbox: messages, control packets and ready frames, and how each travels.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -49,35 +50,19 @@ impl Out {
     }
 
     /// As websocket frames.
-    pub(super) fn websocket(&self, revision: Revision) -> Bytes {
+    pub(super) fn websocket(&self, revision: Revision) -> Cow<'_, [u8]> {
         match self {
-            Self::Message(message) => message.websocket(revision).clone(),
-            Self::Open(json) => text_frame(b"0", json),
-            Self::Noop => Bytes::from_static(b"\x81\x016"),
-            Self::Ping => Bytes::from_static(b"\x81\x012"),
-            Self::Pong(data) => text_frame(b"3", data),
+            Self::Message(message) => message.websocket(revision).into(),
+            Self::Open(json) => text_frame(b"0", json).into(),
+            Self::Noop => b"\x81\x016".into(),
+            Self::Ping => b"\x81\x012".into(),
+            Self::Pong(data) => text_frame(b"3", data).into(),
             Self::Close(code) => {
                 let mut frame = Vec::with_capacity(4);
                 write_frame(&mut frame, OpCode::Close, &code.to_be_bytes());
                 frame.into()
             }
-            Self::Frame(frame) | Self::Head(frame) => Bytes::clone(frame),
-        }
-    }
-
-    /// Appends its websocket frames to `buffer`.
-    pub(super) fn append_websocket(&self, revision: Revision, buffer: &mut Vec<u8>) {
-        match self {
-            Self::Message(message) => buffer.extend_from_slice(message.websocket(revision)),
-            other => buffer.extend_from_slice(&other.websocket(revision)),
-        }
-    }
-
-    /// Length of its websocket frames.
-    pub(super) fn websocket_len(&self, revision: Revision) -> usize {
-        match self {
-            Self::Message(message) => message.websocket(revision).len(),
-            other => other.websocket(revision).len(),
+            Self::Frame(frame) | Self::Head(frame) => (&frame[..]).into(),
         }
     }
 
@@ -95,10 +80,10 @@ impl Out {
     }
 }
 
-fn text_frame(kind: &[u8], data: &[u8]) -> Bytes {
+fn text_frame(kind: &[u8], data: &[u8]) -> Vec<u8> {
     let mut frame = Vec::with_capacity(data.len() + 11);
     write_frame(&mut frame, OpCode::Text, &[kind, data].concat());
-    frame.into()
+    frame
 }
 
 /// Something queued.

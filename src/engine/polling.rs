@@ -97,10 +97,10 @@ fn answer(shared: &Arc<Shared>, accepted: &str, items: &[Item]) -> Answer {
     let revision = shared.outbox.revision;
     let has_binary =
         items.iter().any(|item| matches!(&item.out, Out::Message(message) if message.has_binary()));
-    let is_binary = revision == Revision::V3 && has_binary && shared.supports_binary;
+    let is_binary = has_binary && shared.supports_binary;
     let body = match (revision, items) {
         (_, _) if is_binary => binary_v3(items),
-        (Revision::V4, [Item { out: Out::Message(message), .. }]) => message.polling_text(revision),
+        (Revision::V4, [Item { out: Out::Message(message), .. }]) => message.polling_body(revision),
         (Revision::V4, _) => text_v4(items),
         (Revision::V3, _) => text_v3(items),
     };
@@ -124,7 +124,7 @@ fn text_v4(items: &[Item]) -> Bytes {
             body.push(SEPARATOR);
         }
         match &item.out {
-            Out::Message(message) => body.extend_from_slice(&message.polling_text(Revision::V4)),
+            Out::Message(message) => body.extend_from_slice(message.polling_text(Revision::V4)),
             other => match other.polling() {
                 Some(record) => body.extend_from_slice(&record),
                 None => body.truncate(at),
@@ -138,7 +138,7 @@ fn text_v3(items: &[Item]) -> Bytes {
     let mut body = Vec::new();
     for item in items {
         match &item.out {
-            Out::Message(message) => body.extend_from_slice(&message.polling_text(Revision::V3)),
+            Out::Message(message) => body.extend_from_slice(message.polling_text(Revision::V3)),
             other => {
                 if let Some(record) = other.polling() {
                     write_v3_text(&mut body, &String::from_utf8_lossy(&record));
@@ -153,7 +153,7 @@ fn binary_v3(items: &[Item]) -> Bytes {
     let mut body = Vec::new();
     for item in items {
         match &item.out {
-            Out::Message(message) => body.extend_from_slice(&message.polling_v3_binary()),
+            Out::Message(message) => body.extend_from_slice(message.polling_v3_binary()),
             other => {
                 if let Some(record) = other.polling() {
                     write_v3_binary(&mut body, false, None, &record);

@@ -28,6 +28,7 @@ pub use bytestring::ByteString;
 pub use self::args::Args;
 pub use self::attachments::Attachments;
 pub use self::decode::{DecodeLimits, Decoder};
+pub(crate) use self::encode::OVERHEAD;
 pub use self::encode::{encode_ack, encode_connect, encode_connect_error, encode_disconnect, encode_event};
 pub use self::error::{ArgsError, DecodeError, EncodeError};
 pub use self::from_args::FromArgs;

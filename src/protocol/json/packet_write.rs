@@ -1,15 +1,13 @@
 //! Writes the text of a packet: `<type>[<attachments>-][<namespace>,][<ack id>][<payload>]`. Arguments are copied as they are.
 
-use std::io::Write;
-
 use super::super::Args;
-use super::super::encode::PacketType;
+use super::super::encode::{OVERHEAD, PacketType};
 
 /// What is added to the type of a packet with attachments.
 const BINARY: u8 = 3;
 
 pub(crate) fn write_event(namespace: &str, name: &str, args: &Args, ack: Option<u64>, out: &mut Vec<u8>) {
-    out.reserve(args.data.bytes().len() + namespace.len() + name.len() + 40);
+    out.reserve(args.data.bytes().len() + namespace.len() + name.len() + OVERHEAD);
     write_header(PacketType::Event, args.attachments.len(), namespace, ack, out);
     out.push(b'[');
     write_string(name, out);
@@ -21,7 +19,7 @@ pub(crate) fn write_event(namespace: &str, name: &str, args: &Args, ack: Option<
 }
 
 pub(crate) fn write_ack(namespace: &str, id: u64, args: &Args, out: &mut Vec<u8>) {
-    out.reserve(args.data.bytes().len() + namespace.len() + 40);
+    out.reserve(args.data.bytes().len() + namespace.len() + OVERHEAD);
     write_header(PacketType::Ack, args.attachments.len(), namespace, Some(id), out);
     out.push(b'[');
     out.extend_from_slice(args.data.bytes());
@@ -54,11 +52,10 @@ fn write_header(kind: PacketType, attachments: usize, namespace: &str, id: Optio
 }
 
 fn write_number(number: u64, out: &mut Vec<u8>) {
-    // Writing into a Vec does not fail.
-    let _ = write!(out, "{number}");
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 fn write_string(text: &str, out: &mut Vec<u8>) {
-    // Nor does writing a string as JSON.
+    // Writing a string into a Vec does not fail.
     let _ = serde_json::to_writer(out, text);
 }

@@ -1,11 +1,11 @@
 //! Writes the map of a packet. The data comes last, so that what is before it can differ from receiver to receiver.
 
 use super::super::Args;
-use super::super::encode::PacketType;
+use super::super::encode::{OVERHEAD, PacketType};
 use super::put;
 
 pub(crate) fn write_event(namespace: &str, name: &str, args: &Args, ack: Option<u64>, out: &mut Vec<u8>) {
-    out.reserve(args.data.bytes().len() + namespace.len() + name.len() + 50);
+    out.reserve(args.data.bytes().len() + namespace.len() + name.len() + OVERHEAD);
     write_header(PacketType::Event, namespace, ack, true, out);
     put::array(1 + args.len(), out);
     put::string(name, out);
@@ -13,7 +13,7 @@ pub(crate) fn write_event(namespace: &str, name: &str, args: &Args, ack: Option<
 }
 
 pub(crate) fn write_ack(namespace: &str, id: u64, args: &Args, out: &mut Vec<u8>) {
-    out.reserve(args.data.bytes().len() + namespace.len() + 50);
+    out.reserve(args.data.bytes().len() + namespace.len() + OVERHEAD);
     write_header(PacketType::Ack, namespace, Some(id), true, out);
     put::array(args.len(), out);
     out.extend_from_slice(args.data.bytes());
