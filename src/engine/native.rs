@@ -329,7 +329,7 @@ impl NativeSocket {
                 if buffer.len() + item.size() > WRITE_BUFFER {
                     break;
                 }
-                buffer.extend_from_slice(&item.out.websocket(revision));
+                item.out.append_websocket(revision, buffer);
             }
             stream.poll_write(context, buffer)
         })
@@ -341,7 +341,7 @@ impl NativeSocket {
         let (mut credit, mut packets) = (0, 0);
         let mut done = self.written.get() + written;
         while let Some(item) = pending.front() {
-            let length = item.out.websocket(revision).len();
+            let length = item.out.websocket_len(revision);
             if done < length {
                 break;
             }

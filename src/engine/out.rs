@@ -66,6 +66,22 @@ impl Out {
         }
     }
 
+    /// Appends its websocket frames to `buffer`.
+    pub(super) fn append_websocket(&self, revision: Revision, buffer: &mut Vec<u8>) {
+        match self {
+            Self::Message(message) => buffer.extend_from_slice(message.websocket(revision)),
+            other => buffer.extend_from_slice(&other.websocket(revision)),
+        }
+    }
+
+    /// Length of its websocket frames.
+    pub(super) fn websocket_len(&self, revision: Revision) -> usize {
+        match self {
+            Self::Message(message) => message.websocket(revision).len(),
+            other => other.websocket(revision).len(),
+        }
+    }
+
     /// As the text of a polling record; none for a message, which has its own variants, and for what only a
     /// websocket can carry.
     pub(super) fn polling(&self) -> Option<Vec<u8>> {
