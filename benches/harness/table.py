@@ -45,8 +45,8 @@ def comparison(results, runs):
 
 
 def verdicts(results, runs):
-    yield line("work", "target", "found", "verdict")
-    yield line("---", "---", "---", "---")
+    yield line("work", "target", "found", "floor", "verdict")
+    yield line("---", "---", "---", "---", "---")
     for run in runs:
         for row in run.rows:
             for target in row.targets:
@@ -54,17 +54,21 @@ def verdicts(results, runs):
                 name = HEADINGS.get(target.against, target.against)
                 if ratio is not None:
                     spread = f"{ratio:.2f} ({min(pairs):.2f}–{max(pairs):.2f})" if len(pairs) > 1 else f"{ratio:.2f}"
-                    yield line(row.title, f"≤ {target.limit} × {name}", spread, found)
+                    floor = verdict.of_floor(results, run, row, target)
+                    yield line(row.title, f"≤ {target.limit} × {name}", spread, ratio_of(floor), found)
             for name, limit, value, found in verdict.limits(results, run, row):
                 title = row.title if name == "ours" else f"{row.title}, {name}"
-                yield line(title, f"≤ {limit} {row.unit}", number(value), found)
+                yield line(title, f"≤ {limit} {row.unit}", number(value), "", found)
     for row, medians, ratio, floor, found in verdict.grown(results):
         steps = ", ".join(f"{number(value)} at {size:,}" for size, value in zip(row.sizes, medians))
         title = f"growth: {row.title} ({steps} {row.unit})"
-        beside = "" if floor is None else f" (floor {floor:.2f})"
-        yield line(title, f"≤ {GROWTH_LIMIT} × from 1× to 16×", f"{ratio:.2f}{beside}", found)
+        yield line(title, f"≤ {GROWTH_LIMIT} × from 1× to 16×", f"{ratio:.2f}", ratio_of(floor), found)
     for title, value, unit, limit, found in verdict.product(results):
-        yield line(title, f"≤ {limit} {unit}", number(value), found)
+        yield line(title, f"≤ {limit} {unit}", number(value), "", found)
+
+
+def ratio_of(value):
+    return "" if value is None else f"{value:.2f}"
 
 
 def latencies(results, runs):

@@ -31,6 +31,15 @@ def compare(results, run, row, target):
     return OPEN, ratio, pairs
 
 
+def of_floor(results, run, row, target):
+    """What the floor of the same run has of the other's figure: below that nobody gets."""
+    theirs = results.values(run.key, target.against, row.figure)
+    floors = [median(values) for floor in FLOORS if (values := results.values(run.key, floor, row.figure))]
+    if target.against in FLOORS or not floors or not theirs or median(theirs) <= 0:
+        return None
+    return min(floors) / median(theirs)
+
+
 def one_side(values, limit):
     return max(values) <= limit or min(values) > limit
 

@@ -87,10 +87,10 @@ pub fn encode_disconnect(parser: Parser, namespace: &str, out: &mut Vec<u8>) -> 
     write_bare(parser, PacketType::Disconnect, namespace, None, out)
 }
 
-/// The types of packets, as both parsers number them. The JSON parser has two more for those with attachments.
 /// Room for what a packet has beside its names and arguments.
 pub(crate) const OVERHEAD: usize = 50;
 
+/// The types of packets, as both parsers number them. The JSON parser has two more for those with attachments.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum PacketType {
     Connect = 0,
