@@ -32,9 +32,9 @@ def compare(results, run, row, target):
 
 
 def of_floor(results, run, row, target):
-    """What the floor of the same run has of the other's figure: below that nobody gets."""
+    """What the floor of the same run has of the other's figure; of long polling, bare actix-web."""
     theirs = results.values(run.key, target.against, row.figure)
-    floors = [median(values) for floor in FLOORS if (values := results.values(run.key, floor, row.figure))]
+    floors = [median(values) for floor in (*FLOORS, "polling") if (values := results.values(run.key, floor, row.figure))]
     if target.against in FLOORS or not floors or not theirs or median(theirs) <= 0:
         return None
     return min(floors) / median(theirs)
