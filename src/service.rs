@@ -37,6 +37,9 @@ const MAX_HANDSHAKES: usize = 4096;
 /// How long the kernel keeps a connection whose client does not take what was sent.
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Whether accepted sockets have the options of their listener: no system call for each.
+const OPTIONS_ARE_INHERITED: bool = cfg!(target_os = "linux");
+
 type Hook = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()>>> + Send + Sync>;
 
 /// An HTTP server for an `App` factory. Made by [`SocketIo::server`](crate::SocketIo::server), or by
@@ -85,7 +88,7 @@ impl<F> Server<F> {
     /// Listens on an address; may be called several times.
     pub fn bind(mut self, address: impl ToSocketAddrs) -> io::Result<Self> {
         for address in address.to_socket_addrs()? {
-            self.listeners.push((listen(address)?, Tls::No));
+            self.add_listener(listen(address)?, Tls::No)?;
         }
         Ok(self)
     }
@@ -100,24 +103,35 @@ impl<F> Server<F> {
     ) -> io::Result<Self> {
         let tls = Tls::rustls(config);
         for address in address.to_socket_addrs()? {
-            self.listeners.push((listen(address)?, tls.clone()));
+            self.add_listener(listen(address)?, tls.clone())?;
         }
         Ok(self)
     }
 
     /// Serves a listener that is open already.
     pub fn listen(mut self, listener: TcpListener) -> io::Result<Self> {
-        listener.set_nonblocking(true)?;
-        self.listeners.push((listener, Tls::No));
+        self.add_listener(listener, Tls::No)?;
         Ok(self)
     }
 
     /// Serves a listener that is open already, with TLS. ALPN is set to HTTP/1.1: websockets need it.
     #[cfg(feature = "tls")]
     pub fn listen_rustls(mut self, listener: TcpListener, config: rustls::ServerConfig) -> io::Result<Self> {
-        listener.set_nonblocking(true)?;
-        self.listeners.push((listener, Tls::rustls(config)));
+        self.add_listener(listener, Tls::rustls(config))?;
         Ok(self)
+    }
+
+    /// What is accepted is sent at once, and cut off as [`limit_unsent`] says.
+    fn add_listener(&mut self, listener: TcpListener, tls: Tls) -> io::Result<()> {
+        listener.set_nonblocking(true)?;
+        #[cfg(target_os = "linux")]
+        {
+            let socket = socket2::SockRef::from(&listener);
+            socket.set_tcp_nodelay(true)?;
+            socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+        }
+        self.listeners.push((listener, tls));
+        Ok(())
     }
 
     /// The addresses it listens on.
@@ -161,20 +175,6 @@ impl<F> Server<F> {
     }
 }
 
-/// Has accepted connections sent at once, and limited as [`limit_unsent`] says, from their beginning: where they inherit that from
-/// their listener, it costs no system call for each. False where they do not.
-fn bequeath(listener: &TcpListener) -> io::Result<bool> {
-    #[cfg(target_os = "linux")]
-    {
-        let socket = socket2::SockRef::from(listener);
-        socket.set_tcp_nodelay(true)?;
-        socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = listener;
-    Ok(cfg!(target_os = "linux"))
-}
-
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let domain = socket2::Domain::for_address(address);
     let socket = socket2::Socket::new(domain, socket2::Type::STREAM, Some(socket2::Protocol::TCP))?;
@@ -182,7 +182,6 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG as i32)?;
-    socket.set_nonblocking(true)?;
     Ok(socket.into())
 }
 
@@ -300,16 +299,13 @@ where
     B: MessageBody + 'static,
 {
     let config = AppConfig::default();
-    let is_prepared = bequeath(&listener)?;
     match tls {
         Tls::No => builder.listen("socketio", listener, move || {
             let upgrade = upgrade_factory(factory.clone(), config.clone());
             let config = config.clone();
             let mut service = HttpService::build().keep_alive(keep_alive).h1_allow_half_closed(false);
-            if !is_prepared {
-                service = service
-                    .tcp_nodelay(true)
-                    .on_connect_ext(|stream: &actix_web::rt::net::TcpStream, _| limit_unsent(stream));
+            if !OPTIONS_ARE_INHERITED {
+                service = service.tcp_nodelay(true);
             }
             service.upgrade(upgrade).finish(map_config(factory(), move |_| config.clone())).tcp()
         }),
@@ -320,18 +316,13 @@ where
                 let upgrade = upgrade_factory(factory.clone(), config.clone());
                 let config = config.clone();
                 let mut service = HttpService::build().keep_alive(keep_alive).h1_allow_half_closed(false);
-                if !is_prepared {
+                if !OPTIONS_ARE_INHERITED {
                     service = service.tcp_nodelay(true);
                 }
                 service
-                    .on_connect_ext(
-                        move |stream: &actix_tls::accept::rustls_0_23::TlsStream<_>, extensions| {
-                            if !is_prepared {
-                                limit_unsent(stream);
-                            }
-                            extensions.insert(Secure);
-                        },
-                    )
+                    .on_connect_ext(|_: &actix_tls::accept::rustls_0_23::TlsStream<_>, extensions| {
+                        extensions.insert(Secure);
+                    })
                     .upgrade(upgrade)
                     .finish(map_config(factory(), move |_| config.clone()))
                     .rustls_0_23((*rustls).clone())
@@ -373,13 +364,17 @@ mod tests {
 
     #[test]
     fn accepted_connections_have_the_options_of_their_listener() {
-        let listener = listen("127.0.0.1:0".parse().expect("an address")).expect("a free port");
-        assert!(bequeath(&listener).expect("the options can be set"));
-        listener.set_nonblocking(false).expect("it can wait");
-        let _client = TcpStream::connect(listener.local_addr().expect("it has one")).expect("it listens");
-        let (accepted, _) = listener.accept().expect("the client is there");
-        let accepted = socket2::SockRef::from(&accepted);
-        assert!(accepted.tcp_nodelay().expect("it can be asked"));
-        assert_eq!(accepted.tcp_user_timeout().expect("it can be asked"), Some(USER_TIMEOUT));
+        let own = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let server = Server::new(()).bind("127.0.0.1:0").and_then(|server| server.listen(own));
+        let server = server.expect("it can listen");
+        assert_eq!(server.listeners.len(), 2);
+        for (listener, _) in &server.listeners {
+            listener.set_nonblocking(false).expect("it can wait");
+            let _client = TcpStream::connect(listener.local_addr().expect("it has one")).expect("it listens");
+            let (accepted, _) = listener.accept().expect("the client is there");
+            let accepted = socket2::SockRef::from(&accepted);
+            assert!(accepted.tcp_nodelay().expect("it can be asked"));
+            assert_eq!(accepted.tcp_user_timeout().expect("it can be asked"), Some(USER_TIMEOUT));
+        }
     }
 }

@@ -25,7 +25,7 @@ use super::native::{NativeStream, Taken};
 /// How long an answer may take to be written to a client that does not read it.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A stream that can be taken over. Its server has set `TCP_NODELAY` when it was accepted.
+/// A stream that can be taken over. Its server has seen to `TCP_NODELAY`.
 pub(crate) trait HttpStream: AsyncRead + AsyncWrite + Unpin + 'static {
     /// As a native stream.
     fn into_native(self) -> NativeStream;
