@@ -37,21 +37,37 @@ const MAX_HANDSHAKES: usize = 4096;
 /// How long the kernel keeps a connection whose client does not take what was sent.
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Whether accepted sockets have the options of their listener: no system call for each.
-const OPTIONS_ARE_INHERITED: bool = cfg!(target_os = "linux");
-
 type Hook = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()>>> + Send + Sync>;
 
 /// An HTTP server for an `App` factory. Made by [`SocketIo::server`](crate::SocketIo::server), or by
 /// [`Server::new`] for a bare [`Engine`](crate::engine::Engine).
 pub struct Server<F> {
     factory: F,
-    listeners: Vec<(TcpListener, Tls)>,
+    listeners: Vec<Listening>,
     workers: Option<usize>,
     keep_alive: Duration,
     shutdown_timeout: Duration,
     before_stop: Vec<Hook>,
     signals: bool,
+}
+
+struct Listening {
+    listener: TcpListener,
+    tls: Tls,
+    /// What it accepts has its options from it, without a system call for each. Not so where others have opened it: connections may
+    /// have been waiting since before.
+    bequeaths: bool,
+}
+
+impl Listening {
+    fn at(address: SocketAddr, tls: Tls) -> io::Result<Self> {
+        Ok(Self { listener: listen(address)?, tls, bequeaths: cfg!(target_os = "linux") })
+    }
+
+    fn on(listener: TcpListener, tls: Tls) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Ok(Self { listener, tls, bequeaths: false })
+    }
 }
 
 #[derive(Clone)]
@@ -88,7 +104,7 @@ impl<F> Server<F> {
     /// Listens on an address; may be called several times.
     pub fn bind(mut self, address: impl ToSocketAddrs) -> io::Result<Self> {
         for address in address.to_socket_addrs()? {
-            self.add_listener(listen(address)?, Tls::No)?;
+            self.listeners.push(Listening::at(address, Tls::No)?);
         }
         Ok(self)
     }
@@ -103,40 +119,27 @@ impl<F> Server<F> {
     ) -> io::Result<Self> {
         let tls = Tls::rustls(config);
         for address in address.to_socket_addrs()? {
-            self.add_listener(listen(address)?, tls.clone())?;
+            self.listeners.push(Listening::at(address, tls.clone())?);
         }
         Ok(self)
     }
 
     /// Serves a listener that is open already.
     pub fn listen(mut self, listener: TcpListener) -> io::Result<Self> {
-        self.add_listener(listener, Tls::No)?;
+        self.listeners.push(Listening::on(listener, Tls::No)?);
         Ok(self)
     }
 
     /// Serves a listener that is open already, with TLS. ALPN is set to HTTP/1.1: websockets need it.
     #[cfg(feature = "tls")]
     pub fn listen_rustls(mut self, listener: TcpListener, config: rustls::ServerConfig) -> io::Result<Self> {
-        self.add_listener(listener, Tls::rustls(config))?;
+        self.listeners.push(Listening::on(listener, Tls::rustls(config))?);
         Ok(self)
-    }
-
-    /// What is accepted is sent at once, and cut off as [`limit_unsent`] says.
-    fn add_listener(&mut self, listener: TcpListener, tls: Tls) -> io::Result<()> {
-        listener.set_nonblocking(true)?;
-        #[cfg(target_os = "linux")]
-        {
-            let socket = socket2::SockRef::from(&listener);
-            socket.set_tcp_nodelay(true)?;
-            socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
-        }
-        self.listeners.push((listener, tls));
-        Ok(())
     }
 
     /// The addresses it listens on.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().filter_map(|(listener, _)| listener.local_addr().ok()).collect()
+        self.listeners.iter().filter_map(|each| each.listener.local_addr().ok()).collect()
     }
 
     /// Worker threads. Default: one per core.
@@ -180,8 +183,14 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = socket2::Socket::new(domain, socket2::Type::STREAM, Some(socket2::Protocol::TCP))?;
     #[cfg(not(windows))]
     socket.set_reuse_address(true)?;
+    #[cfg(target_os = "linux")]
+    {
+        socket.set_tcp_nodelay(true)?;
+        socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    }
     socket.bind(&address.into())?;
     socket.listen(BACKLOG as i32)?;
+    socket.set_nonblocking(true)?;
     Ok(socket.into())
 }
 
@@ -225,8 +234,8 @@ impl<F> Server<F> {
         if let Some(workers) = self.workers {
             builder = builder.workers(workers);
         }
-        for (listener, tls) in self.listeners {
-            builder = add(builder, listener, &tls, self.keep_alive, self.factory.clone())?;
+        for listening in self.listeners {
+            builder = add(builder, listening, self.keep_alive, self.factory.clone())?;
         }
         let mut server = builder.run();
         let handle = server.handle();
@@ -283,8 +292,7 @@ pub(crate) async fn stopped_by_signal() {
 
 fn add<F, I, S, B>(
     builder: ServerBuilder,
-    listener: TcpListener,
-    tls: &Tls,
+    Listening { listener, tls, bequeaths }: Listening,
     keep_alive: Duration,
     factory: F,
 ) -> io::Result<ServerBuilder>
@@ -304,8 +312,10 @@ where
             let upgrade = upgrade_factory(factory.clone(), config.clone());
             let config = config.clone();
             let mut service = HttpService::build().keep_alive(keep_alive).h1_allow_half_closed(false);
-            if !OPTIONS_ARE_INHERITED {
-                service = service.tcp_nodelay(true);
+            if !bequeaths {
+                service = service
+                    .tcp_nodelay(true)
+                    .on_connect_ext(|stream: &actix_web::rt::net::TcpStream, _| limit_unsent(stream));
             }
             service.upgrade(upgrade).finish(map_config(factory(), move |_| config.clone())).tcp()
         }),
@@ -316,13 +326,18 @@ where
                 let upgrade = upgrade_factory(factory.clone(), config.clone());
                 let config = config.clone();
                 let mut service = HttpService::build().keep_alive(keep_alive).h1_allow_half_closed(false);
-                if !OPTIONS_ARE_INHERITED {
+                if !bequeaths {
                     service = service.tcp_nodelay(true);
                 }
                 service
-                    .on_connect_ext(|_: &actix_tls::accept::rustls_0_23::TlsStream<_>, extensions| {
-                        extensions.insert(Secure);
-                    })
+                    .on_connect_ext(
+                        move |stream: &actix_tls::accept::rustls_0_23::TlsStream<_>, extensions| {
+                            if !bequeaths {
+                                limit_unsent(stream);
+                            }
+                            extensions.insert(Secure);
+                        },
+                    )
                     .upgrade(upgrade)
                     .finish(map_config(factory(), move |_| config.clone()))
                     .rustls_0_23((*rustls).clone())
@@ -364,17 +379,13 @@ mod tests {
 
     #[test]
     fn accepted_connections_have_the_options_of_their_listener() {
-        let own = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let server = Server::new(()).bind("127.0.0.1:0").and_then(|server| server.listen(own));
-        let server = server.expect("it can listen");
-        assert_eq!(server.listeners.len(), 2);
-        for (listener, _) in &server.listeners {
-            listener.set_nonblocking(false).expect("it can wait");
-            let _client = TcpStream::connect(listener.local_addr().expect("it has one")).expect("it listens");
-            let (accepted, _) = listener.accept().expect("the client is there");
-            let accepted = socket2::SockRef::from(&accepted);
-            assert!(accepted.tcp_nodelay().expect("it can be asked"));
-            assert_eq!(accepted.tcp_user_timeout().expect("it can be asked"), Some(USER_TIMEOUT));
-        }
+        let server = Server::new(()).bind("127.0.0.1:0").expect("a free port");
+        let listener = &server.listeners[0].listener;
+        listener.set_nonblocking(false).expect("it can wait");
+        let _client = TcpStream::connect(server.addresses()[0]).expect("it listens");
+        let (accepted, _) = listener.accept().expect("the client is there");
+        let accepted = socket2::SockRef::from(&accepted);
+        assert!(accepted.tcp_nodelay().expect("it can be asked"));
+        assert_eq!(accepted.tcp_user_timeout().expect("it can be asked"), Some(USER_TIMEOUT));
     }
 }
