@@ -1,9 +1,12 @@
 //! Every example, run as a user runs it: its own process, real sockets. And what the README says of defaults.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/port.rs"]
+mod port;
+
 use std::env::consts::EXE_SUFFIX;
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -30,7 +33,7 @@ impl Example {
             let cargo = Command::new(env!("CARGO")).args(["build", "--example", name]).status().unwrap();
             assert!(cargo.success());
         }
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let port = port::free_port();
         let mut child = Command::new(program).env("PORT", port.to_string()).spawn().unwrap();
         let begin = Instant::now();
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use actix_socketio::cluster::NatsOptions;
 use actix_socketio::test::TestClient;
 
-use crate::nats::{NatsServer, acquainted, quick};
+use crate::nats::{acquainted, quick};
+use crate::nats_server::NatsServer;
 use crate::outages::reachable;
 use crate::proxy::{Proxy, Way};
 use crate::{client, ms, until};

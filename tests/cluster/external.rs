@@ -12,7 +12,7 @@ use actix_socketio::cluster::{Emitter, NatsBus};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::nats::NatsServer;
+use crate::nats_server::NatsServer;
 use crate::processes::Process;
 use crate::tap::Tap;
 use crate::{LONG, client, until};

@@ -13,7 +13,8 @@ use actix_socketio::{Args, RemoteSocket, ServerSideEvent};
 use bytes::Bytes;
 use serde_bytes::ByteBuf;
 
-use crate::nats::{NatsServer, acquainted, nodes, quick};
+use crate::nats::{acquainted, nodes, quick};
+use crate::nats_server::NatsServer;
 use crate::processes::Process;
 use crate::{LONG, client, ms, until};
 

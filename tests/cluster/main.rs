@@ -7,6 +7,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../support/nats_server.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod nats_server;
+#[path = "../support/port.rs"]
+mod port;
+
 mod asking;
 mod broadcasts;
 mod bursts;

@@ -9,7 +9,8 @@ use actix::prelude::*;
 use actix_socketio::test::TestClient;
 use actix_socketio::{RoomEvent, RoomHandle, Socket, SocketIo};
 
-use crate::nats::{NatsServer, acquainted, nodes, quick};
+use crate::nats::{acquainted, nodes, quick};
+use crate::nats_server::NatsServer;
 use crate::proxy::{Proxy, Way};
 use crate::{client, ms, until};
 
@@ -300,7 +301,7 @@ async fn what_nodes_know_of_each_others_rooms_is_right_again() {
 
 #[actix_web::test]
 async fn one_of_three_servers_dies_while_nodes_talk() {
-    let mut servers = NatsServer::cluster::<3>();
+    let mut servers = NatsServer::cluster::<3>(false);
     let mut all = Vec::new();
     for server in &servers {
         all.push(quick(server.url(), "n").await.build());

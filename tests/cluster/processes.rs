@@ -5,12 +5,11 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
 use crate::LONG;
-use crate::nats::scratch;
+use crate::nats_server::scratch;
 use crate::support::{Address, Frame, Ws};
 
 /// A node; killed when dropped.
@@ -28,8 +27,7 @@ impl Process {
 
     /// The same, and what it has to say from warnings up can be read.
     pub(crate) fn starting_with_log(nats: &str) -> Starting {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        Self::begin(nats, Some(scratch(&format!("{}.log", NUMBER.fetch_add(1, Ordering::Relaxed)))))
+        Self::begin(nats, Some(scratch("log")))
     }
 
     fn begin(nats: &str, log: Option<PathBuf>) -> Starting {

@@ -7,7 +7,8 @@ use actix_socketio::test::TestClient;
 use actix_socketio::{Socket, SocketIo};
 use serde_json::{Value, json};
 
-use crate::nats::{NatsServer, builder, nodes};
+use crate::nats::{builder, nodes};
+use crate::nats_server::NatsServer;
 use crate::processes::{Client, Process};
 use crate::{client, ms, until};
 

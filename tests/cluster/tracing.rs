@@ -10,7 +10,8 @@ use actix_socketio::cluster::{Emitter, NatsBus};
 use actix_socketio::trace::{Operation, Parent, Span, Trace, TraceContext, Tracer};
 use bytes::Bytes;
 
-use crate::nats::{NatsServer, quick};
+use crate::nats::quick;
+use crate::nats_server::NatsServer;
 use crate::{LONG, client, until};
 
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";

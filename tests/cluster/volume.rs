@@ -8,7 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::join_all;
 
-use crate::nats::{NatsServer, acquainted, builder, nodes, quick, scratch};
+use crate::nats::{acquainted, builder, nodes, quick};
+use crate::nats_server::{NatsServer, scratch};
 use crate::support::{IoServer, Transport, Variant};
 use crate::{LONG, client, ms, until};
 
@@ -106,7 +107,7 @@ async fn a_hundred_thousand_rooms_share_the_buckets() {
 
 #[actix_web::test]
 async fn an_emit_after_a_join_arrives_across_servers() {
-    let servers = NatsServer::cluster::<2>();
+    let servers = NatsServer::cluster::<2>(false);
     let mut all = Vec::new();
     for server in &servers {
         // Each round opens its subject anew.
@@ -145,7 +146,7 @@ fn pem(name: &str, what: &str, der: &[u8]) -> std::path::PathBuf {
 #[actix_web::test]
 async fn what_a_new_node_says_reaches_rooms_that_opened_while_it_came() {
     // Two servers: what one of them knows of subscriptions, the other one learns later.
-    let servers = NatsServer::cluster::<2>();
+    let servers = NatsServer::cluster::<2>(false);
     let io = quick(servers[0].url(), "old").await.build();
     assert!(io.cluster_ready(LONG).await);
     let (member, socket) = client(&io).await;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::nats::{NatsServer, scratch};
+use crate::nats_server::{NatsServer, scratch};
 use crate::process::Node;
 use crate::support::{Address, Frame, Ws};
 use crate::{LONG, until};

@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::client::Client;
-use crate::nats::{NatsServer, free_port, scratch};
+use crate::nats_server::{NatsServer, scratch};
 use crate::process::{Node, refused};
 use crate::support::{Http, Ws};
 use crate::tokens::{Issuer, RSA_PUBLIC, SECRET, forged, hmac_token, seconds, token, unsigned};
@@ -14,7 +14,7 @@ use crate::{LONG, ms};
 
 /// A file with this text.
 fn file(text: &str) -> PathBuf {
-    let file = scratch(&format!("{}.key", free_port()));
+    let file = scratch("key");
     std::fs::write(&file, text).unwrap();
     file
 }

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use crate::answering::Answering;
 use crate::client::Client;
-use crate::nats::{NatsServer, free_port, scratch};
+use crate::nats_server::{NatsServer, scratch};
+use crate::port::free_port;
 use crate::process::Node;
 use crate::tokens::{Issuer, seconds};
 
@@ -22,7 +23,7 @@ fn refusal(answer: &str) -> Value {
 #[tokio::test]
 async fn a_backend_over_http_decides() {
     let backend = Answering::start(None).await;
-    let key = scratch(&format!("{}.key", free_port()));
+    let key = scratch("key");
     std::fs::write(&key, "sesame").unwrap();
     let config = format!(
         "[auth.backend]\nurl = \"http://127.0.0.1:{}/connect\"\nkey = {{ file = {key:?} }}\ntimeout = \"1s\"\nheaders = [\"x-device\"]\n",
@@ -105,7 +106,7 @@ async fn a_backend_on_nats_decides() {
 #[tokio::test]
 async fn keys_are_fetched_over_https_and_kept_when_the_issuer_is_away() {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let roots = scratch(&format!("{}.pem", free_port()));
+    let roots = scratch("pem");
     let certificate = base64::engine::general_purpose::STANDARD.encode(made.cert.der());
     let pem = format!("-----BEGIN CERTIFICATE-----\n{certificate}\n-----END CERTIFICATE-----\n");
     std::fs::write(&roots, pem).unwrap();
@@ -122,7 +123,7 @@ async fn keys_are_fetched_over_https_and_kept_when_the_issuer_is_away() {
     let server = Answering::start(Some(Arc::new(tls))).await;
     let issuer = Issuer::new();
     server.answers(503, &json!({}));
-    let file = scratch(&format!("{}.toml", free_port()));
+    let file = scratch("toml");
     let url = format!("https://localhost:{}/jwks.json", server.port);
     std::fs::write(&file, format!("[auth]\njwks_url = {url:?}\njwks_pause = \"100ms\"\n")).unwrap();
     let environment = [("SSL_CERT_FILE", roots.to_str().unwrap())];

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::client::Client;
-use crate::nats::NatsServer;
+use crate::nats_server::NatsServer;
 use crate::program::Program;
 use crate::support::session::Polling;
 use crate::support::{Http, Ws};

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::client::Client;
-use crate::nats::scratch;
+use crate::nats_server::scratch;
 use crate::program::Program;
 use crate::support::tls::{Identity, client_of};
 use crate::support::{Address, Http};

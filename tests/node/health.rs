@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::nats::NatsServer;
+use crate::nats_server::NatsServer;
 use crate::process::Node;
 
 async fn status(node: &Node, path: &str) -> u16 {

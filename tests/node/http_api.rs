@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use crate::nats::NatsServer;
+use crate::nats_server::NatsServer;
 use crate::process::Node;
 
 /// Two nodes that know each other.

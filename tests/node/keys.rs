@@ -55,7 +55,7 @@ async fn other_addresses_need_a_key() {
 
 #[tokio::test]
 async fn any_address_is_fine_with_a_key() {
-    let file = crate::nats::scratch("key");
+    let file = crate::nats_server::scratch("key");
     std::fs::write(&file, format!("{KEY}\n")).unwrap();
     let node =
         Node::with(&["--api-host", "0.0.0.0"], &[("SOCKETIO_API_KEY_FILE", &file.to_string_lossy())]).await;
@@ -67,7 +67,7 @@ async fn any_address_is_fine_with_a_key() {
 #[tokio::test]
 async fn a_key_is_good_for_its_scopes_only() {
     const SCOPES: [&str; 3] = ["emit", "manage", "read"];
-    let file = crate::nats::scratch("scopes.toml");
+    let file = crate::nats_server::scratch("scopes.toml");
     let keys = SCOPES.map(|scope| {
         format!(
             "[[api.keys]]\nname = {scope:?}\nsecret = {{ env = \"KEY_{scope}\" }}\nscopes = [{scope:?}]\n"

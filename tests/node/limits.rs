@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::client::Client;
-use crate::nats::{free_port, scratch};
+use crate::nats_server::scratch;
 use crate::process::Node;
 use crate::support::{Http, Ws};
 use crate::tokens::{SECRET, seconds, token};
@@ -159,7 +159,7 @@ async fn messages_are_limited_and_who_goes_on_is_closed() {
 
 #[tokio::test]
 async fn a_user_is_limited_over_all_connections() {
-    let secret = scratch(&format!("{}.key", free_port()));
+    let secret = scratch("key");
     std::fs::write(&secret, SECRET).unwrap();
     let config = format!(
         "[auth]\nalgorithm = \"HS256\"\nsecret = {{ file = {secret:?} }}\n[limits]\nconnections_per_user = 2\nmessages_per_user = 5\nburst = \"2s\"\n"
@@ -192,7 +192,7 @@ async fn a_user_is_limited_over_all_connections() {
 
 #[tokio::test]
 async fn limits_are_reloaded() {
-    let file = scratch(&format!("{}.toml", free_port()));
+    let file = scratch("toml");
     std::fs::write(&file, "[limits]\nunconnected = 1\n").unwrap();
     let node = Node::start(&["--config", file.to_str().unwrap()]).await;
     let _first = open(&node, &[]).await.unwrap();

@@ -6,9 +6,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-#[path = "../cluster/nats.rs"]
-#[allow(dead_code, reason = "shared with the tests of clusters")]
-mod nats;
+#[path = "../support/nats_server.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod nats_server;
+#[path = "../support/port.rs"]
+mod port;
 
 mod admin;
 mod answering;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use crate::nats::{NatsServer, scratch};
+use crate::nats_server::{NatsServer, scratch};
 use crate::process::Node;
 use crate::support::session::Polling;
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde_json::Value;
 
 use crate::client::Client;
-use crate::nats::{NatsServer, free_port, scratch};
+use crate::nats_server::{NatsServer, scratch};
 use crate::program::Program;
 use crate::support::{Address, Http, Response};
 
@@ -82,7 +82,7 @@ impl Node {
 
     /// With this configuration.
     pub(crate) async fn configured(config: &str) -> Self {
-        let file = scratch(&format!("{}.toml", free_port()));
+        let file = scratch("toml");
         std::fs::write(&file, config).unwrap();
         Self::start(&["--config", file.to_str().unwrap()]).await
     }

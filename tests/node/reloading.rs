@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::answering::Answering;
 use crate::client::Client;
-use crate::nats::scratch;
+use crate::nats_server::scratch;
 use crate::process::Node;
 use crate::program::Program;
 use crate::support::Http;

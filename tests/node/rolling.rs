@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
 
 use crate::client::Client;
-use crate::nats::{NatsServer, free_port};
+use crate::nats_server::NatsServer;
+use crate::port::free_port;
 use crate::program::Program;
 use crate::support::{Address, Ws};
 use crate::{LONG, ms, until};

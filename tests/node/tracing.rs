@@ -26,7 +26,8 @@ mod told {
     use crate::LONG;
     use crate::answering::Answering;
     use crate::client::Client;
-    use crate::nats::{NatsServer, free_port, scratch};
+    use crate::nats_server::{NatsServer, scratch};
+    use crate::port::free_port;
     use crate::process::Node;
 
     /// Often enough for a test.
@@ -128,7 +129,7 @@ mod told {
     }
 
     async fn node(config: &str) -> Node {
-        let file = scratch(&format!("{}.toml", free_port()));
+        let file = scratch("toml");
         std::fs::write(&file, config).unwrap();
         Node::with(&["--config", file.to_str().unwrap()], &[QUICK]).await
     }
@@ -138,7 +139,7 @@ mod told {
         let nats = NatsServer::start(&[]);
         let mut collector = Collector::start().await;
         let backend = Answering::start(None).await;
-        let headers = scratch(&format!("{}.headers", free_port()));
+        let headers = scratch("headers");
         std::fs::write(&headers, "x-key=sesame%20%21\n").unwrap();
         let telemetry = format!(
             "endpoint = {:?}\nheaders = {{ file = {headers:?} }}\nservice_name = \"shop\"",

@@ -6,7 +6,8 @@ use socketio_cluster::bus::{Bus, BusEvent, BusEvents};
 use socketio_cluster::subject::Subjects;
 use socketio_cluster::{Credentials, NatsBus, NatsOptions};
 
-use crate::server::{NatsServer, free_port};
+use crate::port::free_port;
+use crate::server::NatsServer;
 use crate::{LONG, connect, connect_with, message, next, publish, settle};
 
 #[tokio::test]

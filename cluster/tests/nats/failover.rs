@@ -75,7 +75,7 @@ async fn settle_all(bus: &NatsBus, events: &mut BusEvents) {
 }
 
 async fn failover(with_jetstream: bool) {
-    let mut servers = NatsServer::cluster(with_jetstream);
+    let mut servers = NatsServer::cluster::<3>(with_jetstream);
     let subjects = Subjects::default();
     let heard: Vec<_> =
         (0..20).map(|room| subjects.event("/", &room.to_string()).expect("a short name")).collect();

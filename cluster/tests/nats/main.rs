@@ -8,6 +8,10 @@ mod login;
 mod order;
 mod permissions;
 mod requests;
+
+#[path = "../../../tests/support/port.rs"]
+mod port;
+#[path = "../../../tests/support/nats_server.rs"]
 mod server;
 
 use std::sync::Arc;
@@ -16,7 +20,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use serde_json::json;
-use server::{NatsServer, free_port};
 use socketio_cluster::bus::{Bus, BusEvent, BusEvents, Publish, PublishError, Received};
 use socketio_cluster::external::{Action, External, ExternalLimits};
 use socketio_cluster::fence::fence;
@@ -25,6 +28,9 @@ use socketio_cluster::scatter::Scatter;
 use socketio_cluster::subject::{Subject, Subjects};
 use socketio_cluster::trace::TraceContext;
 use socketio_cluster::{Emitter, NatsBus, NatsOptions};
+
+use crate::port::free_port;
+use crate::server::NatsServer;
 
 const LONG: Duration = Duration::from_secs(20);
 

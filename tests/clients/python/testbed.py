@@ -12,17 +12,26 @@ DEFAULT = Path(__file__).resolve().parents[3] / "target/release/examples/testbed
 START_LIMIT_S = 30
 
 
+#: One for each port handed out.
+_held = []
+
+
 def free_port():
-    """A port nobody listens on at the moment, below the range the kernel gives to outgoing connections: those must not
-    take the port of a server that is being restarted."""
+    """A port that nobody listens on, and that no other test is given while this process lives: whoever has one holds the UDP port of the
+    same number. Below the range the kernel gives to outgoing connections: those must not take the port of a server that is being
+    restarted."""
     while True:
         port = random.randrange(12_000, 32_000)
+        lock = socket.socket(type=socket.SOCK_DGRAM)
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
+                lock.bind(("127.0.0.1", port))
                 probe.bind(("127.0.0.1", port))
             except OSError:
+                lock.close()
                 continue
+        _held.append(lock)
         return port
 
 

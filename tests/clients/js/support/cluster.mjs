@@ -4,10 +4,11 @@
 // NATS_SERVER names the broker's program (default: nats-server).
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { connect, createServer as createProbe } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { roundRobin } from "./balancer.mjs";
+import { freePort } from "./port.mjs";
 
 const [testbed, balancer] = process.argv.slice(2);
 const NODES = 3;
@@ -33,15 +34,6 @@ function start(command, args, env = {}) {
 function fail(error) {
   process.stderr.write(`${error.message}\n`);
   process.exit(1);
-}
-
-function freePort() {
-  return new Promise((resolve) => {
-    const probe = createProbe().listen(0, "127.0.0.1", () => {
-      const { port } = probe.address();
-      probe.close(() => resolve(port));
-    });
-  });
 }
 
 async function reachable(port) {

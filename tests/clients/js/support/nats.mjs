@@ -1,7 +1,8 @@
 // A nats-server for a test file, and testbeds that are the nodes of a cluster on it. NATS_SERVER names the program.
 import { spawn } from "node:child_process";
 import { connect } from "node:net";
-import { freePort, startServer } from "./server.mjs";
+import { freePort } from "./port.mjs";
+import { startServer } from "./server.mjs";
 import { eventually } from "./wait.mjs";
 
 const running = new Set();

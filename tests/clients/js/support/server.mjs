@@ -2,8 +2,8 @@
 // deployable service (`SERVICE`, default: its release build) for whoever tests that.
 // Every test file starts its own servers; nothing is shared between files.
 import { spawn } from "node:child_process";
-import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
+import { freePort } from "./port.mjs";
 
 const RELEASE = new URL("../../../../target/release/", import.meta.url);
 const TESTBED = process.env.TESTBED || fileURLToPath(new URL("examples/testbed", RELEASE));
@@ -15,22 +15,6 @@ const START_LIMIT_MS = 30_000;
 const running = new Set();
 
 process.on("exit", () => running.forEach((child) => child.kill(child.lastSignal)));
-
-/**
- * A port nobody listens on at the moment, below the range the kernel gives to outgoing connections: those must not take
- * the port of a server that is being restarted.
- */
-export async function freePort() {
-  for (;;) {
-    const port = 12_000 + Math.floor(Math.random() * 20_000);
-    const free = await new Promise((resolve) => {
-      const probe = createServer();
-      probe.once("error", () => resolve(false));
-      probe.listen(port, "127.0.0.1", () => probe.close(() => resolve(true)));
-    });
-    if (free) return port;
-  }
-}
 
 /**
  * Resolves to a running server with the given environment, once it printed a line that matches `ready`.

@@ -5,7 +5,8 @@ import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { SERVICE, freePort, startServer } from "../support/server.mjs";
+import { freePort } from "../support/port.mjs";
+import { SERVICE, startServer } from "../support/server.mjs";
 import { eventually } from "../support/wait.mjs";
 
 const TEXT = readFileSync(new URL("../../../../docs/getting-started.md", import.meta.url), "utf8");

@@ -1,13 +1,20 @@
 //! A real nats-server for a test: on free loopback ports, killed when the test ends.
+//!
+//! The program is that of the environment variable `NATS_SERVER`, or the one that `tests/run` installs.
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::fs::File;
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// Users of the configuration in PROTOCOL.md; here each one's name is the password, too.
-pub(crate) const ROLES: [&str; 3] = ["node", "emitter", "worker"];
+use crate::port::free_port;
 
+/// Users of the configuration in PROTOCOL.md; here each one's name is the password, too.
+const ROLES: [&str; 3] = ["node", "emitter", "worker"];
+
+/// One server; killed when dropped.
 pub(crate) struct NatsServer {
     process: Child,
     pub(crate) port: u16,
@@ -26,21 +33,20 @@ impl NatsServer {
 
     /// With the text of a configuration file.
     pub(crate) fn configured(config: &str) -> Self {
-        let port = free_port();
-        let file = scratch(&format!("{port}.conf"));
+        let file = scratch("nats.conf");
         std::fs::write(&file, config).expect("the configuration can be written");
-        Self::start_on(port, &["--config", &file.to_string_lossy()])
+        Self::start(&["--config", &file.to_string_lossy()])
     }
 
-    /// Three servers that are one.
-    pub(crate) fn cluster(with_jetstream: bool) -> [Self; 3] {
-        let routes: [String; 3] = std::array::from_fn(|_| format!("nats://127.0.0.1:{}", free_port()));
+    /// Several servers that are one.
+    pub(crate) fn cluster<const N: usize>(with_jetstream: bool) -> [Self; N] {
+        let routes: [String; N] = std::array::from_fn(|_| format!("nats://127.0.0.1:{}", free_port()));
+        let joined = routes.join(",");
         std::array::from_fn(|index| {
             let name = format!("s{index}");
-            let store = scratch(&format!("jetstream-{}", free_port()));
+            let store = scratch("jetstream");
             let store = store.to_string_lossy();
             let mut arguments = vec!["--cluster_name", "t", "--name", &name];
-            let joined = routes.join(",");
             arguments.extend(["--cluster", &routes[index], "--routes", &joined]);
             if with_jetstream {
                 arguments.extend(["--jetstream", "--store_dir", &store]);
@@ -71,44 +77,44 @@ impl Drop for NatsServer {
     }
 }
 
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("an address").port()
-}
-
-/// A file of this name that nobody else uses.
-pub(crate) fn scratch(name: &str) -> PathBuf {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("nats-{}", std::process::id()));
+/// The path of a file that nobody else uses, with this extension.
+pub(crate) fn scratch(extension: &str) -> PathBuf {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("scratch-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
-    folder.join(name)
+    folder.join(format!("{}.{extension}", NUMBER.fetch_add(1, Ordering::Relaxed)))
 }
 
 fn run(port: u16, arguments: &[String]) -> Child {
+    let log = scratch("nats.log");
     let mut process = Command::new(program())
         .args(["--addr", "127.0.0.1", "--port", &port.to_string()])
         .args(arguments)
         .envs(ROLES.map(|role| (format!("SIO_{}_PASSWORD", role.to_uppercase()), role)))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(File::create(&log).expect("a file"))
         .spawn()
         .expect("nats-server starts");
+    let said = || std::fs::read_to_string(&log).unwrap_or_default();
     let deadline = Instant::now() + Duration::from_secs(20);
     while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-        assert!(Instant::now() < deadline, "nats-server does not listen");
-        assert!(process.try_wait().expect("a state").is_none(), "nats-server ended");
+        assert!(Instant::now() < deadline, "nats-server does not listen: {}", said());
+        assert!(process.try_wait().expect("a state").is_none(), "nats-server ended: {}", said());
         std::thread::sleep(Duration::from_millis(20));
     }
     process
 }
 
 fn program() -> PathBuf {
-    let installed = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/.venv/bin/nats-server");
-    let program = std::env::var_os("NATS_SERVER").map_or_else(|| installed.into(), PathBuf::from);
-    assert!(
-        program.is_file(),
-        "{} is no nats-server: set NATS_SERVER to one, or let `tests/run rust` install it",
-        program.display()
-    );
-    program
+    // A package of the workspace may be one folder deeper than the workspace.
+    let installed = || {
+        let folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+        folders.map(|folder| folder.join("tests/.venv/bin/nats-server")).find(|program| program.is_file())
+    };
+    std::env::var_os("NATS_SERVER")
+        .map(PathBuf::from)
+        .or_else(installed)
+        .filter(|program| program.is_file())
+        .expect("NATS_SERVER names a nats-server, or `tests/run rust` has installed one")
 }
