@@ -13,7 +13,7 @@ use actix_socketio::{Args, RemoteSocket, ServerSideEvent};
 use bytes::Bytes;
 use serde_bytes::ByteBuf;
 
-use crate::nats::{acquainted, nodes, quick};
+use crate::nats::{acquainted, builder, nodes};
 use crate::nats_server::NatsServer;
 use crate::processes::Process;
 use crate::{LONG, client, ms, until};
@@ -276,7 +276,7 @@ async fn what_is_larger_than_the_broker_takes_is_split() {
     let node = async |name| {
         let mut engine = EngineConfig::default();
         engine.max_http_buffer_size = LIMIT * 2;
-        let builder = quick(server.url(), name).await.cluster(|cluster| cluster.max_message = LIMIT);
+        let builder = builder(server.url(), name).await.cluster(|cluster| cluster.max_message = LIMIT);
         builder.engine_config(engine).build()
     };
     let (io, other) = (node("one").await, node("two").await);

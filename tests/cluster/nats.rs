@@ -16,7 +16,7 @@ pub(crate) async fn builder(options: impl Into<NatsOptions>, name: &str) -> Sock
     SocketIo::builder().bus(bus).cluster(|cluster| cluster.name = name.to_owned())
 }
 
-/// A node of this process that finds others dead after 0.7 s.
+/// A node of this process that finds others dead after 0.7 s: for tests of outages only, as a busy machine may take as long for less.
 pub(crate) async fn quick(options: impl Into<NatsOptions>, name: &str) -> SocketIoBuilder {
     builder(options, name).await.cluster(|cluster| {
         cluster.heartbeat_interval = ms(200);
@@ -36,11 +36,11 @@ pub(crate) async fn acquainted(nodes: &[&SocketIo]) {
     until(|| nodes.iter().all(knows_all)).await;
 }
 
-/// So many quick nodes on one server.
+/// So many nodes on one server.
 pub(crate) async fn nodes<const N: usize>(server: &NatsServer) -> [SocketIo; N] {
     let mut nodes = Vec::new();
     for index in 0..N {
-        nodes.push(quick(server.url(), &format!("n{index}")).await.build());
+        nodes.push(builder(server.url(), &format!("n{index}")).await.build());
     }
     acquainted(&nodes.iter().collect::<Vec<_>>()).await;
     nodes.try_into().unwrap()

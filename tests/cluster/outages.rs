@@ -9,7 +9,7 @@ use actix::prelude::*;
 use actix_socketio::test::TestClient;
 use actix_socketio::{RoomEvent, RoomHandle, Socket, SocketIo};
 
-use crate::nats::{acquainted, nodes, quick};
+use crate::nats::{acquainted, quick};
 use crate::nats_server::NatsServer;
 use crate::proxy::{Proxy, Way};
 use crate::{client, ms, until};
@@ -51,7 +51,8 @@ fn ids(nodes: &[&SocketIo]) -> BTreeSet<String> {
 /// Two nodes with a member of the room `r` each, and the broker is away for so long.
 async fn the_broker_is_away_for(outage: Duration) {
     let mut server = NatsServer::start(&[]);
-    let [one, two] = nodes(&server).await;
+    let (one, two) = (quick(server.url(), "one").await.build(), quick(server.url(), "two").await.build());
+    acquainted(&[&one, &two]).await;
     let ((a, a_socket), (b, b_socket)) = (client(&one).await, client(&two).await);
     for socket in [&a_socket, &b_socket] {
         assert!(socket.join("r").await.unwrap().missing_nodes.is_empty());
@@ -132,7 +133,8 @@ async fn the_broker_is_away_for_a_minute() {
 #[actix_web::test]
 async fn what_an_outage_swallows_is_counted() {
     let mut server = NatsServer::start(&[]);
-    let [one, two] = nodes(&server).await;
+    let (one, two) = (quick(server.url(), "one").await.build(), quick(server.url(), "two").await.build());
+    acquainted(&[&one, &two]).await;
     let (b, b_socket) = client(&two).await;
     b_socket.join("r").await.unwrap();
     let (stop, talking) = talk(&one, ms(1));

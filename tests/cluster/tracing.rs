@@ -10,7 +10,7 @@ use actix_socketio::cluster::{Emitter, NatsBus};
 use actix_socketio::trace::{Operation, Parent, Span, Trace, TraceContext, Tracer};
 use bytes::Bytes;
 
-use crate::nats::quick;
+use crate::nats::builder;
 use crate::nats_server::NatsServer;
 use crate::{LONG, client, until};
 
@@ -111,7 +111,7 @@ async fn a_worker_is_told_which_trace_its_event_belongs_to() {
     let nats = NatsServer::start(&[]);
     let (bus, mut tasks) = worker(&nats).await;
     let recorder = Recorder::default();
-    let io = quick(nats.url(), "n").await.tracer(recorder.clone()).build();
+    let io = builder(nats.url(), "n").await.tracer(recorder.clone()).build();
     io.of("/").hand_to_workers("resize", WorkerOptions::default());
     io.of("/").on("here", async |trace: Trace| trace.context().map(TraceContext::traceparent));
     assert!(io.cluster_ready(LONG).await);
@@ -146,7 +146,7 @@ async fn what_is_not_recorded_need_not_be_by_workers_and_without_a_tracer_nothin
         let nats = NatsServer::start(&[]);
         let (_bus, mut tasks) = worker(&nats).await;
         let is_traced = tracer.is_some();
-        let builder = quick(nats.url(), "n").await;
+        let builder = builder(nats.url(), "n").await;
         let io = match tracer {
             Some(tracer) => builder.tracer(tracer).build(),
             None => builder.build(),
@@ -164,7 +164,7 @@ async fn what_is_not_recorded_need_not_be_by_workers_and_without_a_tracer_nothin
 async fn what_external_processes_ask_for_is_part_of_their_trace() {
     let nats = NatsServer::start(&[]);
     let recorder = Recorder::default();
-    let io = quick(nats.url(), "n").await.tracer(recorder.clone()).build();
+    let io = builder(nats.url(), "n").await.tracer(recorder.clone()).build();
     assert!(io.cluster_ready(LONG).await);
     let (client, _) = client(&io).await;
     let emitter = Emitter::connect(nats.url()).await.unwrap();

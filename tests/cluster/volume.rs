@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::join_all;
 
-use crate::nats::{acquainted, builder, nodes, quick};
+use crate::nats::{acquainted, builder, nodes};
 use crate::nats_server::{NatsServer, scratch};
 use crate::support::{IoServer, Transport, Variant};
 use crate::{LONG, client, ms, until};
@@ -111,7 +111,7 @@ async fn an_emit_after_a_join_arrives_across_servers() {
     let mut all = Vec::new();
     for server in &servers {
         // Each round opens its subject anew.
-        all.push(quick(server.url(), "n").await.cluster(|cluster| cluster.linger = ms(1)).build());
+        all.push(builder(server.url(), "n").await.cluster(|cluster| cluster.linger = ms(1)).build());
     }
     let [io, other] = &all[..] else { panic!() };
     acquainted(&[io, other]).await;
@@ -147,11 +147,11 @@ fn pem(name: &str, what: &str, der: &[u8]) -> std::path::PathBuf {
 async fn what_a_new_node_says_reaches_rooms_that_opened_while_it_came() {
     // Two servers: what one of them knows of subscriptions, the other one learns later.
     let servers = NatsServer::cluster::<2>(false);
-    let io = quick(servers[0].url(), "old").await.build();
+    let io = builder(servers[0].url(), "old").await.build();
     assert!(io.cluster_ready(LONG).await);
     let (member, socket) = client(&io).await;
     for round in 0..8 {
-        let new = quick(servers[1].url(), "new").await.build();
+        let new = builder(servers[1].url(), "new").await.build();
         let rooms: Vec<_> = (0..20).map(|number| format!("{round} {number}")).collect();
         let joining = async {
             for room in &rooms {
