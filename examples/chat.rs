@@ -34,6 +34,7 @@ async fn say(socket: Socket, Data(message): Data<Message>) -> Result<&'static st
 
 #[actix_web::main]
 async fn main() -> std::io::Result<()> {
+    tracing_subscriber::fmt().init();
     let io = SocketIo::new();
     // An auth payload that is not a `User` is refused with CONNECT_ERROR.
     io.of("/chat")

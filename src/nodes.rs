@@ -38,7 +38,7 @@ pub struct NodeInfo {
 pub struct ClusterStats {
     /// Messages of other nodes that did not arrive.
     pub lost: u64,
-    /// Messages that were none: garbage, another version of the protocol.
+    /// Messages that were none: garbage, another version of the protocol, what an external process did not write as it should.
     pub refused: u64,
     /// Messages of this node that were not sent: the broker was away, or too slow, for too long.
     pub unsent: u64,
@@ -59,7 +59,7 @@ impl SocketIo {
         let counters = &uplink.counters;
         ClusterStats {
             lost: load(&counters.lost),
-            refused: load(&counters.refused),
+            refused: load(&counters.refused) + load(&counters.refused_external),
             unsent: load(&counters.unsent),
             reconnects: load(&counters.reconnects),
             round_trip: Duration::from_micros(load(&counters.round_trip)),

@@ -125,10 +125,14 @@ impl Emitter {
         Self { limits, ..self.clone() }
     }
 
-    /// For a namespace instead of `/`, with its slash; rooms and exceptions begin anew.
+    /// For a namespace instead of `/`; its slash may be left out. Rooms and exceptions begin anew.
     #[must_use]
     pub fn of(&self, namespace: &str) -> Self {
-        Self { target: Target { namespace: namespace.into(), ..Target::default() }, ..self.clone() }
+        let namespace = match namespace.strip_prefix('/') {
+            Some(_) => namespace.into(),
+            None => format!("/{namespace}").into(),
+        };
+        Self { target: Target { namespace, ..Target::default() }, ..self.clone() }
     }
 
     /// For the members of this room, too; without any, for all sockets of the namespace. A socket id is a room.

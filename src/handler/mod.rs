@@ -199,7 +199,7 @@ where
             let result = match begun {
                 Ok(Ok(future)) => AssertUnwindSafe(async { future.await.admission() }).catch_unwind().await,
                 Ok(Err(error)) => {
-                    tracing::debug!(sid = call.socket.id(), event = &*call.event, %error, "{not_understood}");
+                    tracing::warn!(sid = call.socket.id(), event = &*call.event, %error, "{not_understood}");
                     return Err(Refusal::new(not_understood));
                 }
                 Err(panic) => Err(panic),

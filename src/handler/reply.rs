@@ -96,8 +96,9 @@ impl IntoReply for ByteString {
     }
 }
 
-/// Why a middleware refuses a connection to its namespace: what the client gets in CONNECT_ERROR.
-#[derive(Clone, Debug)]
+/// Why a middleware refuses a connection to its namespace: what the client gets in CONNECT_ERROR. As an error it is its message.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
 pub struct Refusal {
     pub(crate) message: String,
     pub(crate) data: Option<Box<RawValue>>,

@@ -39,6 +39,9 @@ pub(super) enum Command {
     CheckConfig {
         /// The file [env: SOCKETIO_CONFIG] [default: none, the environment alone]
         file: Option<PathBuf>,
+        /// The same, as other commands take it
+        #[arg(long = "config", value_name = "FILE", conflicts_with = "file")]
+        option: Option<PathBuf>,
     },
     /// Print the configuration that is in force, as a file with comments
     PrintConfig(ConfigFile),
@@ -227,6 +230,7 @@ mod tests {
             "serve --config f --port 1",
             "check-config",
             "check-config f",
+            "check-config --config f",
             "print-config --config f",
             "completions zsh",
             "healthcheck --config f --live --timeout 1",
@@ -236,6 +240,7 @@ mod tests {
         for bad in [
             "--port 0 emit e",
             "check-config a b",
+            "check-config a --config b",
             "completions tcsh",
             "--nats a --worker-event /",
             "emit",

@@ -1,11 +1,13 @@
 //! What a node writes to stderr: text or JSON, as the filter says that is in force.
 
 use std::fmt::Display;
-use std::io;
+use std::io::{self, IsTerminal as _, Stderr};
 use std::sync::Arc;
 
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::SubscriberBuilder;
+use tracing_subscriber::fmt::format::{DefaultFields, Format};
 
 use super::config::{Config, Log, LogFormat};
 
@@ -14,7 +16,7 @@ pub(super) type SetFilter = Box<dyn Fn(EnvFilter) -> Result<(), String>>;
 
 /// Begins to log.
 pub(super) fn begin(log: &Log) -> SetFilter {
-    let logs = tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(EnvFilter::new(&log.filter));
+    let logs = subscriber(EnvFilter::new(&log.filter));
     match log.format {
         LogFormat::Text => {
             let logs = logs.with_filter_reloading();
@@ -33,7 +35,15 @@ pub(super) fn begin(log: &Log) -> SetFilter {
 
 /// Begins to log as somebody does who only asks.
 pub(super) fn begin_quietly(filter: EnvFilter) {
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    subscriber(filter).init();
+}
+
+/// Writes to stderr, in colours if that is a terminal and NO_COLOR is unset.
+fn subscriber(filter: EnvFilter) -> SubscriberBuilder<DefaultFields, Format, EnvFilter, fn() -> Stderr> {
+    let is_colourful =
+        io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(is_colourful);
+    logs.with_writer(io::stderr as fn() -> Stderr)
 }
 
 /// Follows the filter of the configuration.

@@ -88,8 +88,8 @@ fn run(command: Command) -> Result<ExitCode, NodeError> {
                 serve::serve(loaded, listener, &reload).await
             })?)
         }
-        Command::CheckConfig { file } => {
-            let file = file.or_else(|| std::env::var_os("SOCKETIO_CONFIG").map(Into::into));
+        Command::CheckConfig { file, option } => {
+            let file = file.or(option).or_else(|| std::env::var_os("SOCKETIO_CONFIG").map(Into::into));
             config::load(file.as_deref(), &[])?;
             println!("{} is valid", file.as_deref().map_or("the environment".into(), Path::to_string_lossy));
             Ok(ExitCode::SUCCESS)

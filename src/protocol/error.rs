@@ -143,6 +143,9 @@ impl de::Error for ArgsError {
     }
 }
 
+/// What those are told who read binary into something else.
+pub(super) const BINARY_IS_READ_BY: &str = "binary is read by `bytes::Bytes`, and by `Args`";
+
 /// What serde says, bounded: it quotes a string that it did not expect as a whole, and that is up to the client.
 fn shorten(message: &dyn Display) -> String {
     const MAX_LENGTH: usize = 200;

@@ -8,7 +8,8 @@ use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, SeqAccess, Visi
 use super::ArgsError;
 use super::args::{Args, Ranges};
 use super::data::Data;
-use super::json::read::WithAttachments;
+use super::error::BINARY_IS_READ_BY;
+use super::json::read::{Reading, WithAttachments};
 use super::msgpack::read::Reader;
 
 /// What arguments can be read into: [`Args`] itself, and everything that is `Deserialize`.
@@ -22,7 +23,8 @@ use super::msgpack::read::Reader;
 /// An argument that is not there reads as `null`: an `Option` is `None`, for other types it is an
 /// [`ArgsError::Missing`].
 ///
-/// Binary goes into types that ask serde for bytes (`bytes::Bytes`, `serde_bytes::ByteBuf`).
+/// Binary goes into types that ask serde for bytes (`bytes::Bytes`, `serde_bytes::ByteBuf`). What takes anything but bytes
+/// (`serde_json::Value`) cannot read it, which is an [`ArgsError::Invalid`].
 pub trait FromArgs: Sized {
     /// Reads the arguments.
     fn from_args(args: &Args) -> Result<Self, ArgsError>;
@@ -63,8 +65,9 @@ macro_rules! with_deserializer {
                     let $deserializer = &mut json;
                     $use.map_err(|error| invalid(&error))
                 } else {
-                    let $deserializer = WithAttachments::new(&mut json, &args.attachments);
-                    $use.map_err(|error| invalid(&error))
+                    let reading = Reading::new(&args.attachments);
+                    let $deserializer = WithAttachments::new(&mut json, &reading);
+                    $use.map_err(|error| invalid(&format_args!("{error} ({BINARY_IS_READ_BY})")))
                 }
             }
             Data::MsgPack(bytes) => {

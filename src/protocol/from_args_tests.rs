@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::*;
@@ -115,13 +116,48 @@ fn bytes_come_from_placeholders() {
     assert_eq!(read("[\"text\"]").deserialize::<Bytes>().unwrap(), "text");
     read("[{}]").deserialize::<Bytes>().unwrap_err();
     read(r#"[{"_placeholder":false,"num":0}]"#).deserialize::<Bytes>().unwrap_err();
-    // Types that know nothing of bytes see the placeholder.
-    assert_eq!(
-        read(&format!("[{zero}]")).deserialize::<serde_json::Value>().unwrap(),
-        serde_json::json!({"_placeholder": true, "num": 0})
-    );
+    // Raw text is what it is.
     assert_eq!(read(&format!("[{one}]")).deserialize::<Box<RawValue>>().unwrap().get(), one);
     assert_eq!(read(&format!("[[{one}]]")).deserialize::<Vec<Box<RawValue>>>().unwrap()[0].get(), one);
+}
+
+#[test]
+fn binary_is_not_taken_for_an_object() {
+    #[derive(Deserialize, Debug)]
+    struct Flattened {
+        #[serde(flatten)]
+        _more: BTreeMap<String, Value>,
+    }
+    #[derive(Deserialize, PartialEq, Debug)]
+    struct Own {
+        _placeholder: bool,
+        num: usize,
+    }
+    let read = |text: &str| Args::from_json(text, vec![Bytes::from_static(b"zero")]).unwrap();
+    let is_refused = |error: ArgsError| error.to_string().contains("`bytes::Bytes`");
+    for binary in [r#"{"_placeholder":true,"num":0}"#, r#"{"num":0,"x":[1],"_placeholder":true}"#] {
+        let within = format!(r#"[{{"a":[1,{binary}],"x":1,"y":null}}]"#);
+        assert!(is_refused(read(&format!("[{binary}]")).deserialize::<Value>().unwrap_err()));
+        assert!(is_refused(read(&within).deserialize::<Value>().unwrap_err()));
+        assert!(is_refused(read(&within).deserialize::<BTreeMap<String, Value>>().unwrap_err()));
+        assert!(is_refused(read(&within).deserialize::<Flattened>().unwrap_err()));
+        assert!(is_refused(read(&format!("[{binary}]")).deserialize::<Vec<u8>>().unwrap_err()));
+        // Who does not look at it is not concerned.
+        assert_eq!(read(&within).deserialize::<Point>().unwrap(), Point { x: 1, y: None });
+        assert_eq!(read(&format!("[7,{binary}]")).deserialize::<Value>().unwrap(), 7);
+        let own = Own { _placeholder: true, num: 0 };
+        assert_eq!(read(&format!("[{binary}]")).deserialize::<Own>().unwrap(), own);
+    }
+    // What looks similar beside binary is none.
+    for similar in [
+        r#"{"_placeholder":false,"num":0}"#,
+        r#"[{"_placeholder":1},true]"#,
+        r#"{"a":{"_placeholder":1},"b":true}"#,
+        r#"["_placeholder",true,{"a":"_placeholder","b":true}]"#,
+    ] {
+        let value: Value = serde_json::from_str(similar).unwrap();
+        assert_eq!(read(&format!("[{similar}]")).deserialize::<Value>().unwrap(), value);
+    }
 }
 
 #[test]

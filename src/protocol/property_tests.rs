@@ -173,9 +173,10 @@ proptest! {
         prop_assert_eq!(&json.to_parser(Parser::MsgPack).unwrap(), &msgpack);
         prop_assert_eq!(&msgpack.to_parser(Parser::Json).unwrap(), &json);
         prop_assert_eq!(json.binaries(), msgpack.binaries());
-        prop_assert_eq!(json.deserialize::<Value>().unwrap(), msgpack.deserialize::<Value>().unwrap());
-        let tuple: (Vec<Value>, Vec<Value>) = (each(&json), each(&msgpack));
-        prop_assert_eq!(tuple.0, tuple.1);
+        // None of a value that has binary.
+        let read = |args: &Args| args.deserialize::<Value>().ok();
+        prop_assert_eq!(read(&json), read(&msgpack));
+        prop_assert_eq!(each(&json), each(&msgpack));
     }
 
     #[test]
@@ -258,8 +259,8 @@ proptest! {
     }
 }
 
-fn each(args: &Args) -> Vec<Value> {
-    (0..args.len()).map(|index| args.get(index).unwrap().deserialize().unwrap()).collect()
+fn each(args: &Args) -> Vec<Option<Value>> {
+    (0..args.len()).map(|index| args.get(index).unwrap().deserialize().ok()).collect()
 }
 
 /// JSON, or nearly so.

@@ -142,7 +142,8 @@ fn both_parsers_say_the_same() {
         assert_eq!(same_bytes, !sample.special, "{}", sample.name);
         assert_eq!(value(json_args), value(msgpack_args), "{}", sample.name);
         assert_eq!(json_args.binaries(), msgpack_args.binaries(), "{}", sample.name);
-        let read: (Value, Value) = (json_args.deserialize().unwrap(), msgpack_args.deserialize().unwrap());
-        assert_eq!(read.0, read.1, "{}", sample.name);
+        // None of a value that has binary.
+        let read = |args: &Args| args.deserialize::<Value>().ok();
+        assert_eq!(read(json_args), read(msgpack_args), "{}", sample.name);
     }
 }

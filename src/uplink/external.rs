@@ -164,7 +164,7 @@ impl Uplink {
                 }
             }
             Err(error) if received.is_queue => {
-                self.counters.refused.fetch_add(1, Ordering::Relaxed);
+                self.counters.refused_external.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(%error, "an external message is refused");
                 if let Some(reply) = reply {
                     self.reply(reply, &Reply::Refused(error.to_string()));

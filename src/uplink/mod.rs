@@ -145,8 +145,10 @@ impl Answers {
 pub(crate) struct Counters {
     /// Messages of other nodes that did not arrive here.
     pub(crate) lost: AtomicU64,
-    /// Messages that were no messages.
+    /// Messages that were no messages of a node.
     pub(crate) refused: AtomicU64,
+    /// Messages of other processes that were none; each has been logged.
+    pub(crate) refused_external: AtomicU64,
     /// Messages of this node that were not sent.
     pub(crate) unsent: AtomicU64,
     /// Times the connection came back.

@@ -32,7 +32,7 @@ impl Source for Cluster {
         sheet.counter("socketio_nats_reconnects", "Times that NATS came back", [], reconnects)?;
         let help = "Messages of other nodes that did not arrive";
         sheet.counter("socketio_nats_lost_messages", help, [], [([], stats.lost)])?;
-        let help = "Messages that were none of a node";
+        let help = "Messages that were none of a node, nor of an external process";
         sheet.counter("socketio_nats_refused_messages", help, [], [([], stats.refused)])?;
         let help = "Messages of this node that NATS did not take in time";
         sheet.counter("socketio_nats_unsent_messages", help, [], [([], stats.unsent)])

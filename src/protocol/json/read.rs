@@ -1,6 +1,8 @@
 //! Deserializes JSON text that has placeholders: where a type asks for bytes and the text has a placeholder, it gets the
-//! attachment. Everything else is as `serde_json` does it, so types that know nothing of binary see the placeholder object.
+//! attachment. Everything else is as `serde_json` does it, but for one thing: a type that takes anything (`serde_json::Value`) would take
+//! the placeholder for an object, and whoever sends that on would send an object. It is an error, as it is with msgpack.
 
+use std::cell::Cell;
 use std::fmt;
 
 use bytes::Bytes;
@@ -11,15 +13,47 @@ use serde::de::{
 
 use super::RAW_VALUE;
 
-/// Something of serde (a deserializer, a visitor, an access) together with the attachments of the text.
+/// What is known of a text while it is read.
+pub(crate) struct Reading<'a> {
+    attachments: &'a [Bytes],
+    at: Cell<At>,
+}
+
+/// Where in an object the reader is.
+#[derive(Clone, Copy, PartialEq)]
+enum At {
+    /// At a key.
+    Key,
+    /// At the value of `_placeholder`, which makes a placeholder of the object if it is true.
+    Flag,
+    Elsewhere,
+}
+
+impl<'a> Reading<'a> {
+    pub(crate) fn new(attachments: &'a [Bytes]) -> Self {
+        Reading { attachments, at: Cell::new(At::Elsewhere) }
+    }
+
+    /// Notes the key that has been read, if it is one.
+    fn read(&self, text: &str) {
+        let is_flag = self.at.get() == At::Key && text == "_placeholder";
+        self.at.set(if is_flag { At::Flag } else { At::Elsewhere });
+    }
+
+    fn is_elsewhere(&self) {
+        self.at.set(At::Elsewhere);
+    }
+}
+
+/// Something of serde (a deserializer, a visitor, an access) together with what is known of the text.
 pub(crate) struct WithAttachments<'a, T> {
-    pub(crate) inner: T,
-    pub(crate) attachments: &'a [Bytes],
+    inner: T,
+    reading: &'a Reading<'a>,
 }
 
 impl<'a, T> WithAttachments<'a, T> {
-    pub(crate) fn new(inner: T, attachments: &'a [Bytes]) -> Self {
-        WithAttachments { inner, attachments }
+    pub(crate) fn new(inner: T, reading: &'a Reading<'a>) -> Self {
+        WithAttachments { inner, reading }
     }
 }
 
@@ -27,7 +61,7 @@ impl<'a, T> WithAttachments<'a, T> {
 macro_rules! pass_on {
     ($($method:ident($($argument:ident: $kind:ty),*))*) => {$(
         fn $method<V: Visitor<'de>>(self, $($argument: $kind,)* visitor: V) -> Result<V::Value, D::Error> {
-            self.inner.$method($($argument,)* WithAttachments::new(visitor, self.attachments))
+            self.inner.$method($($argument,)* WithAttachments::new(visitor, self.reading))
         }
     )*};
 }
@@ -36,7 +70,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for WithAttachments<'_, D> {
     type Error = D::Error;
 
     pass_on! {
-        deserialize_any() deserialize_bool()
+        deserialize_any()
         deserialize_i8() deserialize_i16() deserialize_i32() deserialize_i64() deserialize_i128()
         deserialize_u8() deserialize_u16() deserialize_u32() deserialize_u64() deserialize_u128()
         deserialize_f32() deserialize_f64() deserialize_char() deserialize_str() deserialize_string()
@@ -45,11 +79,22 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for WithAttachments<'_, D> {
         deserialize_tuple_struct(name: &'static str, len: usize)
         deserialize_map() deserialize_struct(name: &'static str, fields: &'static [&'static str])
         deserialize_enum(name: &'static str, variants: &'static [&'static str])
-        deserialize_identifier() deserialize_ignored_any()
+        deserialize_identifier()
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        // A type that wants to know whether it is a placeholder.
+        self.reading.is_elsewhere();
+        self.inner.deserialize_bool(WithAttachments::new(visitor, self.reading))
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.reading.is_elsewhere();
+        self.inner.deserialize_ignored_any(visitor)
     }
 
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_any(BytesVisitor(WithAttachments::new(visitor, self.attachments)))
+        self.inner.deserialize_any(BytesVisitor(WithAttachments::new(visitor, self.reading)))
     }
 
     fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
@@ -64,7 +109,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for WithAttachments<'_, D> {
         if name == RAW_VALUE {
             return self.inner.deserialize_newtype_struct(name, visitor);
         }
-        self.inner.deserialize_newtype_struct(name, WithAttachments::new(visitor, self.attachments))
+        self.inner.deserialize_newtype_struct(name, WithAttachments::new(visitor, self.reading))
     }
 
     fn is_human_readable(&self) -> bool {
@@ -89,10 +134,32 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for WithAttachments<'_, V> {
     }
 
     visit_plain! {
-        visit_bool(bool) visit_i8(i8) visit_i16(i16) visit_i32(i32) visit_i64(i64) visit_i128(i128)
+        visit_i8(i8) visit_i16(i16) visit_i32(i32) visit_i64(i64) visit_i128(i128)
         visit_u8(u8) visit_u16(u16) visit_u32(u32) visit_u64(u64) visit_u128(u128) visit_f32(f32) visit_f64(f64)
-        visit_char(char) visit_str(&str) visit_borrowed_str(&'de str) visit_string(String)
+        visit_char(char)
         visit_bytes(&[u8]) visit_borrowed_bytes(&'de [u8]) visit_byte_buf(Vec<u8>)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<V::Value, E> {
+        if value && self.reading.at.get() == At::Flag {
+            return Err(E::custom("binary is no object"));
+        }
+        self.inner.visit_bool(value)
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<V::Value, E> {
+        self.reading.read(value);
+        self.inner.visit_str(value)
+    }
+
+    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<V::Value, E> {
+        self.reading.read(value);
+        self.inner.visit_borrowed_str(value)
+    }
+
+    fn visit_string<E: Error>(self, value: String) -> Result<V::Value, E> {
+        self.reading.read(&value);
+        self.inner.visit_string(value)
     }
 
     fn visit_none<E: Error>(self) -> Result<V::Value, E> {
@@ -104,23 +171,23 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for WithAttachments<'_, V> {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
-        self.inner.visit_some(WithAttachments::new(deserializer, self.attachments))
+        self.inner.visit_some(WithAttachments::new(deserializer, self.reading))
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
-        self.inner.visit_newtype_struct(WithAttachments::new(deserializer, self.attachments))
+        self.inner.visit_newtype_struct(WithAttachments::new(deserializer, self.reading))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
-        self.inner.visit_seq(WithAttachments::new(access, self.attachments))
+        self.inner.visit_seq(WithAttachments::new(access, self.reading))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
-        self.inner.visit_map(WithAttachments::new(access, self.attachments))
+        self.inner.visit_map(WithAttachments::new(access, self.reading))
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
-        self.inner.visit_enum(WithAttachments::new(access, self.attachments))
+        self.inner.visit_enum(WithAttachments::new(access, self.reading))
     }
 }
 
@@ -128,7 +195,7 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for WithAttachments<'_, 
     type Value = S::Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<S::Value, D::Error> {
-        self.inner.deserialize(WithAttachments::new(deserializer, self.attachments))
+        self.inner.deserialize(WithAttachments::new(deserializer, self.reading))
     }
 }
 
@@ -136,7 +203,8 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for WithAttachments<'_, A> {
     type Error = A::Error;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
-        self.inner.next_element_seed(WithAttachments::new(seed, self.attachments))
+        self.reading.is_elsewhere();
+        self.inner.next_element_seed(WithAttachments::new(seed, self.reading))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -148,11 +216,12 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for WithAttachments<'_, A> {
     type Error = A::Error;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
-        self.inner.next_key_seed(seed)
+        self.reading.at.set(At::Key);
+        self.inner.next_key_seed(WithAttachments::new(seed, self.reading))
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        self.inner.next_value_seed(WithAttachments::new(seed, self.attachments))
+        self.inner.next_value_seed(WithAttachments::new(seed, self.reading))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -166,7 +235,7 @@ impl<'a, 'de, A: EnumAccess<'de>> EnumAccess<'de> for WithAttachments<'a, A> {
 
     fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self::Variant), A::Error> {
         let (value, variant) = self.inner.variant_seed(seed)?;
-        Ok((value, WithAttachments::new(variant, self.attachments)))
+        Ok((value, WithAttachments::new(variant, self.reading)))
     }
 }
 
@@ -178,11 +247,11 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for WithAttachments<'_, A> {
     }
 
     fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, A::Error> {
-        self.inner.newtype_variant_seed(WithAttachments::new(seed, self.attachments))
+        self.inner.newtype_variant_seed(WithAttachments::new(seed, self.reading))
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
-        self.inner.tuple_variant(len, WithAttachments::new(visitor, self.attachments))
+        self.inner.tuple_variant(len, WithAttachments::new(visitor, self.reading))
     }
 
     fn struct_variant<V: Visitor<'de>>(
@@ -190,7 +259,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for WithAttachments<'_, A> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, A::Error> {
-        self.inner.struct_variant(fields, WithAttachments::new(visitor, self.attachments))
+        self.inner.struct_variant(fields, WithAttachments::new(visitor, self.reading))
     }
 }
 
@@ -239,7 +308,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for BytesVisitor<'_, V> {
                 }
             }
         }
-        match number.and_then(|number| self.0.attachments.get(number)) {
+        match number.and_then(|number| self.0.reading.attachments.get(number)) {
             Some(attachment) if flagged => self.0.inner.visit_bytes(attachment),
             _ => Err(A::Error::custom("expected binary, found an object that is no placeholder")),
         }

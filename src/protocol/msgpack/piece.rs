@@ -4,24 +4,16 @@
 use std::borrow::Cow;
 use std::str::FromStr;
 
-use serde::de::value::MapDeserializer;
 use serde::de::{Deserializer, Error, IntoDeserializer, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 
+use super::super::error::BINARY_IS_READ_BY;
 use super::read::ReadError;
 
-/// A part of a value that is shown other than it is in the data.
+/// A part of an extension that nobody knows.
 pub(super) enum Piece<'de> {
-    /// Binary: bytes to who asks for them, and to others the object that stands for them in JSON.
-    Binary {
-        data: &'de [u8],
-        number: u64,
-    },
-    /// The type of an extension.
     Kind(i8),
-    /// Entries of that object.
-    Flag,
-    Number(u64),
+    Binary(&'de [u8]),
 }
 
 impl<'de> IntoDeserializer<'de, ReadError> for Piece<'de> {
@@ -37,20 +29,15 @@ impl<'de> Deserializer<'de> for Piece<'de> {
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         match self {
-            Piece::Binary { number, .. } => {
-                let entries = [("_placeholder", Piece::Flag), ("num", Piece::Number(number))];
-                visitor.visit_map(MapDeserializer::new(entries.into_iter()))
-            }
             Piece::Kind(kind) => visitor.visit_i8(kind),
-            Piece::Flag => visitor.visit_bool(true),
-            Piece::Number(number) => visitor.visit_u64(number),
+            Piece::Binary(_) => Err(ReadError::custom(BINARY_IS_READ_BY)),
         }
     }
 
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         match self {
-            Piece::Binary { data, .. } => visitor.visit_borrowed_bytes(data),
-            piece => piece.deserialize_any(visitor),
+            Piece::Binary(data) => visitor.visit_borrowed_bytes(data),
+            Piece::Kind(_) => self.deserialize_any(visitor),
         }
     }
 
@@ -58,9 +45,13 @@ impl<'de> Deserializer<'de> for Piece<'de> {
         self.deserialize_bytes(visitor)
     }
 
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        visitor.visit_unit()
+    }
+
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string option unit unit_struct newtype_struct seq
-        tuple tuple_struct map struct enum identifier ignored_any
+        tuple tuple_struct map struct enum identifier
     }
 }
 

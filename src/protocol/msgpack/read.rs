@@ -1,8 +1,7 @@
 //! Deserializes msgpack that was checked before, so that a handler gets the same as from the JSON parser: dates are text, keys of
 //! maps may be numbers in text, enums are as `serde_json` reads them, `RawValue` is the data as JSON.
 //!
-//! Binary goes to types that ask for bytes. A type that takes anything (`serde_json::Value`) sees the placeholder that the JSON
-//! parser would have shown it.
+//! Binary goes to types that ask for bytes; for those that take anything (`serde_json::Value`) it is an error.
 
 use std::fmt;
 
@@ -13,6 +12,7 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
+use super::super::error::BINARY_IS_READ_BY;
 use super::super::json::RAW_VALUE;
 use super::extension::{Extension, NOTEPACK, iso_date};
 use super::piece::{KeyDeserializer, Piece};
@@ -85,11 +85,6 @@ impl<'de> Reader<'de> {
         count + added
     }
 
-    /// The binary that was taken last, for a visitor that may not expect any.
-    fn binary(&mut self, data: &'de [u8]) -> Piece<'de> {
-        Piece::Binary { data, number: self.count_binaries().saturating_sub(1) as u64 }
-    }
-
     fn visit_extension<V: Visitor<'de>>(
         &mut self,
         extension: Extension<'de>,
@@ -101,9 +96,9 @@ impl<'de> Reader<'de> {
                 Some(text) => visitor.visit_string(text),
                 None => visitor.visit_unit(),
             },
-            Extension::Binary(data) => self.binary(data).deserialize_any(visitor),
+            Extension::Binary(_) => Err(ReadError::custom(BINARY_IS_READ_BY)),
             Extension::Unknown(kind, data) => {
-                let pieces = [Piece::Kind(kind), self.binary(data)];
+                let pieces = [Piece::Kind(kind), Piece::Binary(data)];
                 visitor.visit_seq(SeqDeserializer::new(pieces.into_iter()))
             }
         }
@@ -141,7 +136,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
                 Ok(text) => visitor.visit_borrowed_str(text),
                 Err(_) => Err(ReadError::invalid_value(Unexpected::Bytes(text), &visitor)),
             },
-            Token::Bin(data) => self.binary(data).deserialize_any(visitor),
+            Token::Bin(_) => Err(ReadError::custom(BINARY_IS_READ_BY)),
             Token::Ext { kind, data, fixed } => {
                 self.visit_extension(Extension::new(kind, data, fixed), visitor)
             }

@@ -99,8 +99,11 @@ fn everything_goes_there_and_back() {
 fn both_parsers_write_the_same_data() {
     let (json, msgpack) =
         (everything().to_args(Parser::Json).unwrap(), everything().to_args(Parser::MsgPack).unwrap());
-    let same: (Value, Value) = (json.deserialize().unwrap(), msgpack.deserialize().unwrap());
-    assert_eq!(same.0, same.1);
+    let value = |args: &Args| -> Value {
+        let raw: Box<RawValue> = args.deserialize().unwrap();
+        serde_json::from_str(raw.get()).unwrap()
+    };
+    assert_eq!(value(&json), value(&msgpack));
     assert_eq!(json.to_parser(Parser::MsgPack).unwrap(), msgpack);
     assert_eq!(json.binaries(), msgpack.binaries());
 }
@@ -151,10 +154,7 @@ fn what_notepack_writes_is_read_as_from_json() {
     assert_eq!(array_buffer.deserialize::<Bytes>().unwrap(), [1, 2][..]);
     let unknown = msgpack(&[0xd5, 9, 1, 2]);
     assert_eq!(unknown.deserialize::<(serde::de::IgnoredAny,)>().map(drop), Ok(()));
-    assert_eq!(
-        unknown.deserialize::<Vec<Value>>().unwrap(),
-        [json!(9), json!({"_placeholder": true, "num": 0})]
-    );
+    unknown.deserialize::<Vec<Value>>().unwrap_err();
     #[derive(Deserialize)]
     struct Extension(i8, Bytes);
     let Extension(kind, data) = unknown.deserialize::<(Extension,)>().unwrap().0;
@@ -165,8 +165,10 @@ fn what_notepack_writes_is_read_as_from_json() {
 fn binary_shows_itself_as_in_json() {
     let data = (Bytes::from_static(b"a"), vec![Bytes::from_static(b"b")], Bytes::from_static(b"c"));
     let (json, msgpack) = (data.to_args(Parser::Json).unwrap(), data.to_args(Parser::MsgPack).unwrap());
-    type Values = (Value, Value, Value);
-    assert_eq!(json.deserialize::<Values>().unwrap(), msgpack.deserialize::<Values>().unwrap());
+    for args in [&json, &msgpack] {
+        let error = args.deserialize::<(Bytes, Value, Bytes)>().unwrap_err();
+        assert!(error.to_string().contains("`bytes::Bytes`"), "{error}");
+    }
     type Raw = (Box<RawValue>, Box<RawValue>, Box<RawValue>);
     let (json, msgpack): (Raw, Raw) = (json.deserialize().unwrap(), msgpack.deserialize().unwrap());
     assert_eq!(

@@ -25,7 +25,7 @@ test("the guide works", async (t) => {
 
   const api = await freePort();
   writeFileSync(join(folder, "node.toml"), config);
-  writeFileSync(join(folder, "token.py"), token);
+  writeFileSync(join(folder, "make_token.py"), token);
   symlinkSync(new URL("../node_modules", import.meta.url).pathname, join(folder, "node_modules"));
   const sh = (command) => execFileSync("sh", ["-c", command], { cwd: folder, encoding: "utf8" });
   sh(makeSecret);
@@ -41,7 +41,7 @@ test("the guide works", async (t) => {
     t.after(() => child.kill());
     return program;
   };
-  const user = (name) => run(sh(`python3 token.py ${name}`).trim());
+  const user = (name) => run(sh(`python3 make_token.py ${name}`).trim());
   const nobody = run("nonsense");
   await eventually(() => nobody.output.includes("token_invalid"), "nobody gets in without a token");
   const ada = user("ada");
