@@ -1,9 +1,12 @@
 //! How a client proves who it is, by value or by file. Used by whoever makes [`NatsOptions`](super::NatsOptions).
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use async_nats::ConnectOptions;
+use async_nats::{Auth, AuthError, ConnectOptions};
+use nkeys::KeyPair;
 
 use super::ConnectError;
 
@@ -13,7 +16,8 @@ use super::ConnectError;
 pub enum Secret {
     /// The secret itself.
     Value(String),
-    /// The file that it is in. White space around it does not belong to it. Read once, when the connection is made.
+    /// The file that it is in. White space around it does not belong to it. Read whenever a connection is made, the first time and after each
+    /// outage, so that a secret may change.
     File(PathBuf),
 }
 
@@ -23,18 +27,18 @@ impl Secret {
         Self::File(path.into())
     }
 
-    async fn read(self) -> Result<String, ConnectError> {
-        let (secret, file) = match self {
-            Self::Value(secret) => (secret, None),
-            Self::File(path) => match tokio::fs::read_to_string(&path).await {
-                Ok(secret) => (secret.trim().to_owned(), Some(path)),
-                Err(error) => return Err(ConnectError::File(path, error)),
+    async fn read(&self) -> Result<String, ConnectError> {
+        let secret = match self {
+            Self::Value(secret) => secret.clone(),
+            Self::File(path) => match tokio::fs::read_to_string(path).await {
+                Ok(secret) => secret.trim().to_owned(),
+                Err(error) => return Err(ConnectError::File(path.clone(), error)),
             },
         };
-        match file {
+        match self {
             _ if !secret.is_empty() => Ok(secret),
-            Some(path) => Err(ConnectError::File(path, std::io::Error::other("it is empty"))),
-            None => Err(ConnectError::Credentials(std::io::Error::other("a secret is empty"))),
+            Self::File(path) => Err(ConnectError::File(path.clone(), io::Error::other("it is empty"))),
+            Self::Value(_) => Err(ConnectError::Credentials(io::Error::other("a secret is empty"))),
         }
     }
 }
@@ -85,17 +89,63 @@ pub enum Credentials {
 }
 
 impl Credentials {
-    pub(super) async fn apply(self, options: ConnectOptions) -> Result<ConnectOptions, ConnectError> {
-        Ok(match self {
-            Self::None => options,
-            Self::Token(token) => options.token(token.read().await?),
-            Self::UserAndPassword(user, password) => options.user_and_password(user, password.read().await?),
-            Self::NKey(seed) => options.nkey(seed.read().await?),
-            Self::Jwt(text) => {
-                // The client wants each of its lines to end.
-                let text = format!("{}\n", text.read().await?);
-                options.credentials(&text).map_err(ConnectError::Credentials)?
+    /// Options with which each connection is made with what the files hold by then. What is wrong with them now is an error now.
+    pub(super) async fn into_client_options(self) -> Result<ConnectOptions, ConnectError> {
+        if self == Self::None {
+            return Ok(ConnectOptions::new());
+        }
+        self.proof(&[]).await?;
+        let credentials = Arc::new(self);
+        Ok(ConnectOptions::with_auth_callback(move |nonce| {
+            let credentials = credentials.clone();
+            async move {
+                credentials.proof(&nonce).await.map_err(|error| {
+                    tracing::error!(%error, "no login for NATS");
+                    AuthError::new(error)
+                })
             }
-        })
+        }))
     }
+
+    /// What the server is told, which has asked for a signature of `nonce`.
+    async fn proof(&self, nonce: &[u8]) -> Result<Auth, ConnectError> {
+        let mut proof = Auth::new();
+        match self {
+            Self::None => {}
+            Self::Token(token) => proof.token = Some(token.read().await?),
+            Self::UserAndPassword(user, password) => {
+                (proof.username, proof.password) = (Some(user.clone()), Some(password.read().await?));
+            }
+            Self::NKey(seed) => {
+                let key = key(&seed.read().await?)?;
+                proof.nkey = Some(key.public_key());
+                proof.signature = Some(key.sign(nonce).map_err(unusable)?);
+            }
+            Self::Jwt(text) => {
+                let text = text.read().await?;
+                let [jwt, seed] = blocks(&text).ok_or_else(|| unusable("a JWT and a seed are not there"))?;
+                proof.signature = Some(key(seed)?.sign(nonce).map_err(unusable)?);
+                proof.jwt = Some(jwt.to_owned());
+            }
+        }
+        Ok(proof)
+    }
+}
+
+fn key(seed: &str) -> Result<KeyPair, ConnectError> {
+    KeyPair::from_seed(seed).map_err(unusable)
+}
+
+fn unusable(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ConnectError {
+    ConnectError::Credentials(io::Error::other(why))
+}
+
+/// The first two blocks of a credentials file, which are lines between `-----BEGIN …-----` and `------END …------`: the JWT and the seed.
+fn blocks(text: &str) -> Option<[&str; 2]> {
+    let mut lines = text.lines().map(str::trim);
+    let mut block = || {
+        lines.find(|line| line.starts_with("---") && line.contains("BEGIN"))?;
+        lines.next().filter(|line| !line.is_empty())
+    };
+    Some([block()?, block()?])
 }

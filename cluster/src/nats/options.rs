@@ -126,7 +126,9 @@ impl NatsOptions {
             (credentials, Credentials::None) | (Credentials::None, credentials) => credentials,
             _ => return Err(ConnectError::CredentialsTwice),
         };
-        let mut options = ConnectOptions::new()
+        let mut options = credentials
+            .into_client_options()
+            .await?
             .name(self.name)
             .connection_timeout(self.connect_timeout)
             .ping_interval(self.ping_interval)
@@ -150,7 +152,7 @@ impl NatsOptions {
         if self.wait_for_server {
             options = options.retry_on_initial_connect();
         }
-        Ok((credentials.apply(options).await?, servers))
+        Ok((options, servers))
     }
 }
 

@@ -8,13 +8,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nkeys::KeyPair;
 use rcgen::ExtendedKeyUsagePurpose;
 use serde_json::{Value, json};
-use socketio_cluster::bus::Bus as _;
+use socketio_cluster::bus::{Bus as _, BusEvent};
 use socketio_cluster::nats::ConnectError;
 use socketio_cluster::{Credentials, NatsBus, NatsOptions, Secret};
 
 use crate::certificates::Authority;
 use crate::server::{NatsServer, scratch};
-use crate::{connect_with, settle};
+use crate::{connect_with, next, settle};
 
 /// Let in, and heard.
 async fn let_in(options: NatsOptions) {
@@ -60,6 +60,26 @@ async fn a_user_and_a_password_by_value_file_or_address() {
     let_in(NatsOptions::from(format!("nats://me:pass%40word@127.0.0.1:{}", server.port))).await;
 }
 
+/// As an operator changes it: first for the server, then in the file.
+#[tokio::test]
+async fn a_password_changes_while_a_client_is_connected() {
+    let password = file("changing", "old");
+    let Secret::File(path) = &password else { unreachable!() };
+    let mut server = NatsServer::start(&["--user", "me", "--pass", "old"]);
+    let login = Credentials::UserAndPassword("me".into(), password.clone());
+    let options = NatsOptions::from(server.url()).credentials(login);
+    let (_bus, mut events) = NatsBus::connect(options).await.expect("connects");
+    assert_eq!(next(&mut events).await, BusEvent::Connected);
+    server.stop();
+    assert_eq!(next(&mut events).await, BusEvent::Disconnected);
+    let _server = NatsServer::start_on(server.port, &["--user", "me", "--pass", "new"]);
+    // Refused a few times, then let in.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(events.try_recv().is_err());
+    std::fs::write(path, "new\n").expect("the file can be written");
+    assert_eq!(next(&mut events).await, BusEvent::Connected);
+}
+
 #[tokio::test]
 async fn an_nkey_by_value_or_file() {
     let (key, stranger) = (KeyPair::new_user(), KeyPair::new_user());
@@ -69,7 +89,8 @@ async fn an_nkey_by_value_or_file() {
     let seed = key.seed().expect("a seed");
     refused(options()).await;
     refused(options().credentials(Credentials::NKey(stranger.seed().expect("a seed").into()))).await;
-    refused(options().credentials(Credentials::NKey("no seed".into()))).await;
+    let no_seed = options().credentials(Credentials::NKey("no seed".into()));
+    assert!(matches!(NatsBus::connect(no_seed).await, Err(ConnectError::Credentials(_))));
     let_in(options().credentials(Credentials::NKey(file("nkey", &format!("{seed}\n"))))).await;
     let_in(options().credentials(Credentials::NKey(seed.into()))).await;
 }
