@@ -10,6 +10,9 @@ use super::message::Message;
 use super::moment::Moment;
 use super::packet::Revision;
 
+/// What a frame or a heartbeat takes in a queue besides its bytes, about: clients decide how many of them there are.
+const QUEUED: usize = 96;
+
 /// Something to send. Small: what is rare is in a box.
 #[derive(Clone, Debug)]
 pub(crate) enum Out {
@@ -35,7 +38,8 @@ impl Out {
     pub(super) fn size(&self) -> usize {
         match self {
             Self::Message(message) => message.size(),
-            Self::Open(bytes) | Self::Pong(bytes) | Self::Frame(bytes) | Self::Head(bytes) => bytes.len() + 4,
+            Self::Open(bytes) | Self::Head(bytes) => bytes.len() + 4,
+            Self::Pong(bytes) | Self::Frame(bytes) => bytes.len() + QUEUED,
             Self::Noop | Self::Ping | Self::Close(_) => 4,
         }
     }

@@ -15,6 +15,9 @@ use super::packet::Revision;
 use super::queue::Queue;
 use super::turn::Slot;
 
+/// After so many bytes more a socket is tried again that was found to be full during the same turn.
+const TRY_AGAIN: usize = 16 * 1024;
+
 /// What became of a push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pushed {
@@ -60,6 +63,10 @@ struct Inner {
     is_scheduled: bool,
     /// The kernel took less than it was offered.
     is_blocked: bool,
+    /// From so many bytes on it is worth to ask the kernel again within the turn.
+    try_from: usize,
+    /// Something volatile may be in the queue.
+    has_volatile: bool,
     /// An upgrade was probed: polls do not wait.
     is_probing: bool,
     is_closed: bool,
@@ -106,6 +113,8 @@ impl Outbox {
             owner: None,
             is_scheduled: false,
             is_blocked: false,
+            try_from: 0,
+            has_volatile: false,
             is_probing: false,
             is_closed: false,
             is_overflown: false,
@@ -151,6 +160,7 @@ impl Outbox {
             inner.allowance = inner.allowance.max(size);
         }
         inner.bytes += size;
+        inner.has_volatile |= is_volatile;
         inner.queue.push_back(Item { out, since, is_volatile, is_direct: false });
         let is_over = inner.bytes > self.bound + inner.allowance;
         let wake = inner.notify(&self.flush_is_due);
@@ -167,11 +177,17 @@ impl Outbox {
         inner.bytes > self.bound + inner.allowance && inner.queue.len() > 1
     }
 
-    /// Flushes the native socket, if it is this thread's.
+    /// Flushes the native socket, if it is this thread's. One that was full a moment ago is not asked for each small thing that is pushed.
     pub(super) fn flush_if_here(&self) {
-        let slot = match self.lock().reader {
-            Reader::Native(slot) if slot.is_here() => slot,
-            _ => return,
+        let slot = {
+            let mut inner = self.lock();
+            match inner.reader {
+                Reader::Native(slot) if slot.is_here() && inner.bytes >= inner.try_from => {
+                    inner.try_from = inner.bytes + TRY_AGAIN;
+                    slot
+                }
+                _ => return,
+            }
         };
         slot.flush_now();
     }
@@ -351,7 +367,7 @@ impl Outbox {
     pub(super) fn take_for_native(&self, credited: usize, max_bytes: usize, into: &mut Queue) {
         let mut inner = self.lock();
         inner.is_scheduled = false;
-        inner.bytes -= credited.min(inner.bytes);
+        inner.credit(credited);
         let wakers = inner.room_wakers(self.bound / 2);
         if into.is_empty() && inner.bytes <= max_bytes {
             // Mostly all of it, together with its memory.
@@ -371,7 +387,7 @@ impl Outbox {
     /// The kernel has taken `bytes` of what the native socket took, and would take more or not.
     pub(super) fn credit(&self, bytes: usize, is_blocked: bool) {
         let mut inner = self.lock();
-        inner.bytes -= bytes.min(inner.bytes);
+        inner.credit(bytes);
         inner.is_blocked = is_blocked;
         let wakers = inner.room_wakers(self.bound / 2);
         drop(inner);
@@ -426,7 +442,18 @@ impl Inner {
         }
     }
 
+    /// The kernel has taken some of it.
+    fn credit(&mut self, bytes: usize) {
+        self.bytes -= bytes.min(self.bytes);
+        if bytes > 0 {
+            self.try_from = 0;
+        }
+    }
+
     fn drop_volatile(&mut self) {
+        if !std::mem::take(&mut self.has_volatile) {
+            return;
+        }
         let mut dropped = 0;
         self.queue.retain(|item| {
             if item.is_volatile {

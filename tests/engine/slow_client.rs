@@ -14,6 +14,7 @@ matrix_and_relayed![
     a_polling_client_that_does_not_poll_is_closed,
     what_waits_too_long_closes,
     pings_without_reading_the_pongs_are_bounded,
+    the_smallest_pings_without_reading_cost_nobody_else_anything,
 ];
 
 matrix![
@@ -136,6 +137,42 @@ async fn pings_without_reading_the_pongs_are_bounded(variant: Variant) {
     }
     assert!(most <= 2 * BOUND + 1_000, "{most} bytes were queued");
     // Embedded, a client that does not read is not read either, until it misses its heartbeat.
+    let reason = server.log.reason(&sid).await;
+    assert!(matches!(reason, DisconnectReason::TransportError | DisconnectReason::PingTimeout), "{reason}");
+}
+
+/// There are many of them in a megabyte.
+async fn the_smallest_pings_without_reading_cost_nobody_else_anything(variant: Variant) {
+    use tokio::io::AsyncWriteExt as _;
+
+    let server = EngineServer::start(variant, |config| {
+        config.ping_interval = Duration::from_secs(3);
+        config.ping_timeout = Duration::from_secs(2);
+    });
+    let (mut ws, handle, sid) = open(&server).await;
+    let pings = crate::support::ws::frame(0x89, &[]).repeat(10_000);
+    let begin = Instant::now();
+    // The kernel has no more room for what is sent to it.
+    let message = "x".repeat(10_000);
+    while handle.queued_bytes() < 500_000 {
+        handle.send_text(&message);
+        if handle.queued_bytes() > 100_000 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    // 12 MB, until it is closed, or (embedded) not read any more.
+    for _ in 0..200 {
+        let write = ws.http.io().write_all(&pings);
+        match tokio::time::timeout(Duration::from_secs(1), write).await {
+            Ok(Ok(())) => assert!(handle.queued_bytes() < 3 * 1024 * 1024),
+            Ok(Err(_)) | Err(_) => break,
+        }
+    }
+    let (mut other, other_sid) = server.websocket().await;
+    other.ping(b"anybody there?").await;
+    assert_eq!(other.receive().await, Frame::Pong(b"anybody there?".to_vec()));
+    assert_ne!(other_sid, sid);
+    assert!(begin.elapsed() < PATIENCE, "its thread was busy with it for {:?}", begin.elapsed());
     let reason = server.log.reason(&sid).await;
     assert!(matches!(reason, DisconnectReason::TransportError | DisconnectReason::PingTimeout), "{reason}");
 }
