@@ -59,6 +59,7 @@ mod socket_page;
 mod stats;
 pub mod test;
 pub mod trace;
+mod unread;
 mod uplink;
 mod worker;
 
@@ -87,6 +88,7 @@ pub use crate::socket::{Socket, SocketOperator};
 pub use crate::socket_data::SocketData;
 pub use crate::socket_page::SocketPage;
 pub use crate::stats::{AckStats, Stats, TransportStats};
+pub use crate::unread::close_unread;
 pub use crate::worker::WorkerOptions;
 
 /// What nodes and external processes say to each other, and the bus that carries it.

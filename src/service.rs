@@ -23,6 +23,7 @@ use actix_web::dev::AppConfig;
 #[cfg(feature = "tls")]
 use crate::engine::Secure;
 use crate::engine::upgrade_factory;
+use crate::unread::closing_unread;
 
 /// Idle HTTP connections stay open so long: polling clients post at ping cadence.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -317,7 +318,10 @@ where
                     .tcp_nodelay(true)
                     .on_connect_ext(|stream: &actix_web::rt::net::TcpStream, _| limit_unsent(stream));
             }
-            service.upgrade(upgrade).finish(map_config(factory(), move |_| config.clone())).tcp()
+            service
+                .upgrade(upgrade)
+                .finish(closing_unread(map_config(factory(), move |_| config.clone())))
+                .tcp()
         }),
         #[cfg(feature = "tls")]
         Tls::Rustls(rustls) => {
@@ -339,7 +343,7 @@ where
                         },
                     )
                     .upgrade(upgrade)
-                    .finish(map_config(factory(), move |_| config.clone()))
+                    .finish(closing_unread(map_config(factory(), move |_| config.clone())))
                     .rustls_0_23((*rustls).clone())
             })
         }

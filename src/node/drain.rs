@@ -98,6 +98,12 @@ impl Stop {
         self.0.borrow().is_some()
     }
 
+    /// Waits until it is said.
+    pub(super) async fn said(&self) {
+        // The sender is ours: it is there.
+        let _ = self.0.subscribe().wait_for(Option::is_some).await;
+    }
+
     /// Waits until it is said, and for the clients to go.
     pub(super) async fn drained(&self, io: &SocketIo, drain: &Drain, is_clustered: bool) {
         let mut said = self.0.subscribe();

@@ -43,6 +43,8 @@ fn subscriber(filter: EnvFilter) -> SubscriberBuilder<DefaultFields, Format, Env
     let is_colourful =
         io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(is_colourful);
+    // Said on stderr, which is what cannot be written: saying it would panic.
+    let logs = logs.log_internal_errors(false);
     logs.with_writer(io::stderr as fn() -> Stderr)
 }
 

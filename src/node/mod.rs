@@ -29,7 +29,7 @@ mod tls;
 mod warning;
 mod webhooks;
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -44,7 +44,7 @@ use self::reload::Reload;
 use self::serve::ServeError;
 
 /// Of a command that only asks: what it has to say is its output.
-const DEFAULT_ASK_LOG: &str = "error";
+const DEFAULT_ASK_LOG: &str = "error,async_nats=off";
 
 /// Why a command ends before it has done what it should.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +57,8 @@ enum NodeError {
     Ask(#[from] AskError),
     #[error(transparent)]
     Health(#[from] HealthError),
+    #[error("the output cannot be written: {0}")]
+    Output(#[from] io::Error),
 }
 
 /// Runs the node until it is told to stop, or whatever else the command line says.
@@ -65,7 +67,7 @@ pub(crate) fn main() -> ExitCode {
     match run(command.unwrap_or_else(|| Command::Serve(Box::new(node)))) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error}");
+            let _ = writeln!(io::stderr(), "error: {error}");
             ExitCode::FAILURE
         }
     }
@@ -91,11 +93,13 @@ fn run(command: Command) -> Result<ExitCode, NodeError> {
         Command::CheckConfig { file, option } => {
             let file = file.or(option).or_else(|| std::env::var_os("SOCKETIO_CONFIG").map(Into::into));
             config::load(file.as_deref(), &[])?;
-            println!("{} is valid", file.as_deref().map_or("the environment".into(), Path::to_string_lossy));
+            let name = file.as_deref().map_or("the environment".into(), Path::to_string_lossy);
+            writeln!(io::stdout(), "{name} is valid")?;
             Ok(ExitCode::SUCCESS)
         }
         Command::PrintConfig(file) => {
-            print!("{}", config::load(file.path().as_deref(), &[])?.config.to_toml());
+            let config = config::load(file.path().as_deref(), &[])?.config;
+            write!(io::stdout(), "{}", config.to_toml())?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Completions { shell } => {

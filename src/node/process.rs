@@ -18,6 +18,16 @@ pub(super) fn processor_seconds() -> Option<f64> {
     Some(ticks as f64 / 100.0)
 }
 
+/// How many files it may open, sockets included, after the limit was raised as far as the system lets it.
+pub(super) fn raise_open_files() -> Option<u64> {
+    rlimit::increase_nofile_limit(u64::MAX).ok()
+}
+
+/// How many files it may open, sockets included.
+pub(super) fn max_open_files() -> Option<u64> {
+    rlimit::getrlimit(rlimit::Resource::NOFILE).ok().map(|(limit, _)| limit)
+}
+
 /// How many files it has open, sockets included.
 pub(super) fn open_files() -> Option<usize> {
     let entries = std::fs::read_dir("/proc/self/fd").ok()?;

@@ -59,16 +59,19 @@ pub(super) struct Reload {
     source: Arc<(Option<PathBuf>, Vec<Flag>)>,
     parts: Arc<Mutex<Vec<Prepare>>>,
     current: watch::Sender<Arc<Config>>,
+    /// What the node was started with: in force for all that needs a restart.
+    started: Arc<Config>,
     /// Sections that were off at the start, and so for good.
     off: Vec<&'static str>,
 }
 
 impl Reload {
     pub(super) fn new(file: Option<PathBuf>, flags: Vec<Flag>, config: &Config) -> Self {
-        let current = watch::Sender::new(Arc::new(config.clone()));
+        let started = Arc::new(config.clone());
+        let current = watch::Sender::new(started.clone());
         let is_on = [("auth", config.auth.is_on()), ("admin", config.admin.namespace().is_some())];
         let off = is_on.into_iter().filter(|(_, is_on)| !is_on).map(|(section, _)| section).collect();
-        Self { source: Arc::new((file, flags)), parts: Arc::default(), current, off }
+        Self { source: Arc::new((file, flags)), parts: Arc::default(), current, started, off }
     }
 
     /// The configuration in force now, and whenever there is another.
@@ -101,14 +104,16 @@ impl Reload {
                 Err(error) => return refused(&error),
             }
         }
-        let changed = changed(&self.current.borrow(), &loaded.config);
-        let (live, dead): (Vec<_>, Vec<_>) = changed
-            .into_iter()
-            .partition(|(section, key)| is_live(section, key) && !self.off.contains(&&**section));
+        let is_live =
+            |(section, key): &(String, String)| is_live(section, key) && !self.off.contains(&&**section);
         let names = |list: Vec<(String, String)>| {
             let names: Vec<_> = list.into_iter().map(|(section, key)| format!("{section}.{key}")).collect();
             names.join(", ")
         };
+        let mut live = changed(&self.current.borrow(), &loaded.config);
+        live.retain(|each| is_live(each));
+        let mut dead = changed(&self.started, &loaded.config);
+        dead.retain(|each| !is_live(each));
         let (live, dead) = (names(live), names(dead));
         for take_over in prepared {
             take_over();
@@ -116,7 +121,9 @@ impl Reload {
         // Said while the old filter lets it through, and the new one may.
         tracing::info!(changed = live, "configuration reloaded");
         if !dead.is_empty() {
-            tracing::warn!("these have changed, and count after a restart: {dead}");
+            tracing::warn!(
+                "these are others than the node was started with, and count after a restart: {dead}"
+            );
         }
         self.current.send_replace(Arc::new(loaded.config));
     }

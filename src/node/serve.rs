@@ -27,11 +27,11 @@ use super::nats::NODE_INBOX;
 use super::origin::Pages;
 use super::permissions::{LivePermissions, PatternError};
 use super::reload::Reload;
-use super::signals;
 use super::systemd::{self, State};
 use super::telemetry::{Telemetry, TelemetryError};
 use super::tls::{Tls, TlsError};
 use super::webhooks::Webhooks;
+use super::{process, signals};
 
 /// Where the browser client is looked for when nobody says: an application's npm install, or that of the tests.
 const CLIENT_FOLDERS: [&str; 2] =
@@ -87,12 +87,26 @@ fn hint(error: &io::Error) -> &'static str {
     }
 }
 
+/// Each client takes one, and so does whoever asks how the node is.
+const FEW_FILES: u64 = 4096;
+
 /// Serves until it is told to stop. `listener`: a socket that is open already, instead of the configured address.
 pub(super) async fn serve(
     Loaded { config, sources }: Loaded,
     listener: Option<TcpListener>,
     reload: &Reload,
 ) -> Result<ExitCode, ServeError> {
+    match process::raise_open_files() {
+        Some(limit) if limit < FEW_FILES => {
+            tracing::warn!(
+                limit,
+                "so few files may be open that as many clients keep everybody else away (ulimit -n, LimitNOFILE)"
+            );
+        }
+        _ => {}
+    }
+    let stop = Stop::new();
+    let hang_up = signals::listen(&stop)?;
     let address = match &listener {
         Some(listener) => listener.local_addr().map_err(ServeError::Inherited)?,
         None => SocketAddr::new(config.server.host, config.server.port),
@@ -145,12 +159,16 @@ pub(super) async fn serve(
 
     let admin_files = admin::start(&io, &config.admin, reload)?;
     let webhooks = Webhooks::start(&io, &config.webhooks, &telemetry, reload)?;
-    let presences =
-        namespaces::declare(&io, &config.namespaces, &gate, &webhooks, config.workers.timeout.into())?;
+    let presences = namespaces::declare(&io, &config, &gate, &webhooks)?;
 
     // Before the port is open: whoever is let in finds everybody.
-    if is_clustered && !io.cluster_ready(config.cluster.start_timeout.into()).await {
-        tracing::warn!("NATS is not there: this node is alone until it is");
+    if is_clustered {
+        tokio::select! {
+            () = stop.said() => {}
+            is_ready = io.cluster_ready(config.cluster.start_timeout.into()) => if !is_ready {
+                tracing::warn!("NATS is not there: this node is alone until it is");
+            }
+        }
     }
     if let Some(auth) = &auth {
         auth.catch_up(&io).await;
@@ -183,8 +201,7 @@ pub(super) async fn serve(
         server = server.workers(workers.get());
     }
     let address = server.addresses().first().copied().unwrap_or(address);
-    let stop = Stop::new();
-    signals::listen(&stop, reload)?;
+    hang_up.reload(&stop, reload);
     let mut metrics = Metrics::of(&io, config.namespaces.keys());
     metrics.add(webhooks.clone());
     metrics.add(telemetry.clone());
@@ -193,7 +210,8 @@ pub(super) async fn serve(
     let known = Known { stop: stop.clone(), metrics, auth, presences };
     let api = Api::start(&io, known, &config.api, reload, admin_files.as_ref(), &telemetry)?;
     let url = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
-    introduce(&io, &url, demo.is_some(), is_clustered, client_folder.as_deref(), api.as_ref());
+    // Whoever started it may have closed its end: that is no reason to fail.
+    let _ = introduce(&io, &url, demo.is_some(), is_clustered, client_folder.as_deref(), api.as_ref());
     systemd::keep_alive();
     systemd::tell(State::Ready);
     server.run_until(stop.drained(&io, &config.drain, is_clustered)).await?;
@@ -203,7 +221,6 @@ pub(super) async fn serve(
     let for_telemetry = if telemetry.is_on() { TELEMETRY_DEADLINE } else { Duration::ZERO };
     webhooks.finish(LAST_DEADLINE - for_telemetry).await;
     telemetry.finish(for_telemetry).await;
-    // Whoever started it may have closed its end: that is no reason to fail.
     let _ = writeln!(io::stdout(), "stopped");
     Ok(ExitCode::SUCCESS)
 }
@@ -229,38 +246,46 @@ fn introduce(
     is_clustered: bool,
     client_folder: Option<&Path>,
     api: Option<&Api>,
-) {
+) -> io::Result<()> {
+    let mut out = io::stdout().lock();
     let path = &io.engine().config().path;
-    println!("actix-socketio {}\n", env!("CARGO_PKG_VERSION"));
+    writeln!(out, "actix-socketio {}\n", env!("CARGO_PKG_VERSION"))?;
     if has_demo {
-        println!("  demo page   {url}/");
+        writeln!(out, "  demo page   {url}/")?;
     } else {
-        println!("  demo page   off: configured, or not on loopback (--demo serves it all the same)");
+        writeln!(out, "  demo page   off: configured, or not on loopback (--demo serves it all the same)")?;
     }
-    println!("  clients     {url}   (path {path})");
+    writeln!(out, "  clients     {url}   (path {path})")?;
     if is_clustered {
         let nodes = io.nodes();
-        println!("  cluster     {} nodes, this one is {} ({})", nodes.len(), nodes[0].name, nodes[0].id);
+        writeln!(
+            out,
+            "  cluster     {} nodes, this one is {} ({})",
+            nodes.len(),
+            nodes[0].name,
+            nodes[0].id
+        )?;
     }
     if let Some(api) = api {
-        println!("  HTTP API    http://{}/api/v1/openapi.json", api.address());
+        writeln!(out, "  HTTP API    http://{}/api/v1/openapi.json", api.address())?;
     }
     match client_folder {
         Some(folder) => {
-            println!("  bundles     {url}{path}socket.io.min.js   (from {})", folder.display())
+            writeln!(out, "  bundles     {url}{path}socket.io.min.js   (from {})", folder.display())?;
         }
-        None => println!(
-            "  bundles     none: no npm package socket.io-client here (--client-dir names its folder)"
-        ),
+        None => {
+            let hint = "no npm package socket.io-client here (--client-dir names its folder)";
+            writeln!(out, "  bundles     none: {hint}")?;
+        }
     }
-    println!();
-    println!("  import {{ io }} from \"socket.io-client\";   // npm install socket.io-client");
-    println!("  const socket = io(\"{url}\");");
+    writeln!(out)?;
+    writeln!(out, "  import {{ io }} from \"socket.io-client\";   // npm install socket.io-client")?;
+    writeln!(out, "  const socket = io(\"{url}\");")?;
     if has_demo {
-        println!("  socket.emit(\"echo\", \"hello\", (answer) => console.log(answer));");
+        writeln!(out, "  socket.emit(\"echo\", \"hello\", (answer) => console.log(answer));")?;
     }
-    println!();
-    println!("listening on {url}, Ctrl-C stops");
+    writeln!(out)?;
+    writeln!(out, "listening on {url}, Ctrl-C stops")
 }
 
 /// The folder of the npm package whose bundles are served: the one that was asked for, or one that is there.

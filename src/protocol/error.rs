@@ -146,10 +146,14 @@ impl de::Error for ArgsError {
 /// What those are told who read binary into something else.
 pub(super) const BINARY_IS_READ_BY: &str = "binary is read by `bytes::Bytes`, and by `Args`";
 
-/// What serde says, bounded: it quotes a string that it did not expect as a whole, and that is up to the client.
+/// What serde says, bounded and on one line: it quotes a string that it did not expect as a whole, and that is up to the client.
 fn shorten(message: &dyn Display) -> String {
     const MAX_LENGTH: usize = 200;
     let mut message = message.to_string();
+    if message.contains(char::is_control) {
+        // A log has lines.
+        message = message.escape_debug().to_string();
+    }
     if message.len() > MAX_LENGTH {
         let end = (0..=MAX_LENGTH).rev().find(|end| message.is_char_boundary(*end));
         message.truncate(end.unwrap_or(0));

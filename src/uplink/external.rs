@@ -165,7 +165,8 @@ impl Uplink {
             }
             Err(error) if received.is_queue => {
                 self.counters.refused_external.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(%error, "an external message is refused");
+                // It may quote what was sent: as text, which is escaped.
+                tracing::warn!(error = error.to_string(), "an external message is refused");
                 if let Some(reply) = reply {
                     self.reply(reply, &Reply::Refused(error.to_string()));
                 }

@@ -31,6 +31,7 @@ matrix![
     what_is_not_allowed_in_its_state_closes,
     namespaces_of_a_connection_are_bounded,
     garbage_instead_of_http_hurts_nobody,
+    bodies_that_nobody_reads_do_not_keep_connections,
 ];
 
 /// The reasons of all sockets that went.
@@ -430,5 +431,33 @@ async fn garbage_instead_of_http_hurts_nobody(variant: Variant) {
     let long = format!("/socket.io/?EIO=4&transport=polling&x={}", "y".repeat(60_000));
     let status = get(&floor.server.address, &long).await.status;
     assert!(status == 200 || (400..500).contains(&status), "{status}");
+    floor.server.assert_serves(&mut floor.bystander).await;
+}
+
+/// Each of them is answered at once: what comes of the body after that, or does not, is nobody's concern.
+async fn bodies_that_nobody_reads_do_not_keep_connections(variant: Variant) {
+    let mut floor = Floor::start(variant, |_| {}, |_| {}).await;
+    for head in [
+        "POST /nowhere",
+        "GET /socket.io/?EIO=4&transport=polling",
+        "POST /socket.io/?EIO=4&transport=polling",
+        "POST /socket.io/?EIO=4&transport=polling&sid=nobody",
+    ] {
+        let mut http = Http::connect(&floor.server.address).await;
+        let text = format!("{head} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n");
+        http.write(text.as_bytes()).await;
+        let answer = http.receive().await;
+        assert_eq!(answer.header("connection"), Some("close"), "{head}");
+        assert!(http.is_closed().await, "{head}");
+    }
+    // One that is read costs the connection nothing.
+    let polling = Polling::open(&floor.server.address).await;
+    let mut http = Http::connect(&floor.server.address).await;
+    for packet in ["40", "41"] {
+        let target = polling.target("polling");
+        let head = format!("POST {target} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+        http.write(format!("{head}2\r\n{packet}\r\n0\r\n\r\n").as_bytes()).await;
+        assert_eq!(http.receive().await.status, 200);
+    }
     floor.server.assert_serves(&mut floor.bystander).await;
 }

@@ -1,14 +1,16 @@
 //! A node that is told to stop: new clients go elsewhere, those that are there are let go one after the other.
 
 use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::client::Client;
 use crate::nats_server::NatsServer;
+use crate::port::free_port;
 use crate::program::Program;
 use crate::support::session::Polling;
-use crate::support::{Http, Ws};
+use crate::support::{Address, Http, Ws};
 use crate::{ms, until};
 
 const TARGET: &str = "/socket.io/?EIO=4&transport=polling";
@@ -148,4 +150,57 @@ async fn a_node_that_nobody_listens_to_any_more_ends_in_good_order() {
     })
     .await;
     assert_eq!(status.unwrap().code(), Some(0));
+}
+
+/// As on a full disk, or when whoever read the log is gone.
+#[tokio::test]
+async fn what_cannot_be_written_costs_nothing() {
+    let nowhere = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let nats = NatsServer::start(&[]);
+    let port = free_port();
+    let address = Address { socket: SocketAddr::from(([127, 0, 0, 1], port)), tls: None, edge: None };
+    let mut child = Command::new(env!("CARGO_BIN_EXE_actix-socketio"))
+        .args(["--port", &port.to_string(), "--nats", &nats.url()])
+        .stdin(Stdio::null())
+        .stdout(nowhere())
+        .stderr(nowhere())
+        .spawn()
+        .unwrap();
+    until(|| std::net::TcpStream::connect(address.socket).is_ok()).await;
+    let signal = |name: &str| {
+        let arguments = [format!("-{name}"), child.id().to_string()];
+        assert!(Command::new("kill").args(arguments).status().unwrap().success());
+    };
+    // Each has something to say.
+    for _ in 0..3 {
+        signal("HUP");
+        tokio::time::sleep(ms(20)).await;
+        drop(Client::connect(&address).await);
+    }
+    signal("TERM");
+    let mut status = None;
+    until(|| {
+        status = child.try_wait().unwrap();
+        status.is_some()
+    })
+    .await;
+    assert_eq!(status.unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn signals_count_while_a_node_starts() {
+    // Nobody listens there: it waits.
+    let nats = format!("nats://127.0.0.1:{}", free_port());
+    let mut node = Program::spawn(
+        &["--port", "0", "--nats", &nats],
+        &[("SOCKETIO_LOG_FILTER", "info,async_nats=debug")],
+    );
+    node.logs("async_nats").await;
+    node.signal("HUP");
+    tokio::time::sleep(ms(100)).await;
+    assert!(node.is_running(), "SIGHUP reads the configuration again, later");
+    node.signal("TERM");
+    let (code, took) = node.ended().await;
+    assert_eq!(code, Some(0));
+    assert!(took < ms(5000), "{took:?}");
 }

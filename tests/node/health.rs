@@ -55,3 +55,16 @@ async fn a_node_with_too_much_memory_is_not_ready() {
         );
     }
 }
+
+/// Whoever asks without a key could otherwise keep everybody else from asking.
+#[tokio::test]
+async fn a_body_that_nobody_reads_does_not_keep_a_connection() {
+    let node = Node::start(&[]).await;
+    for path in ["/healthz", "/nowhere", "/api/v1/nodes"] {
+        let mut http = crate::support::Http::connect(&node.api).await;
+        let text = format!("POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n");
+        http.write(text.as_bytes()).await;
+        assert_eq!(http.receive().await.header("connection"), Some("close"), "{path}");
+        assert!(http.is_closed().await, "{path}");
+    }
+}

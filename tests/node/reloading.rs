@@ -230,3 +230,19 @@ async fn the_webhooks_are_reloaded() {
     assert!(!was_told(&one, "\"a7\"") && !was_told(&two, "\"a7\""));
     assert!(!changing.node.program.log().contains("count after a restart"));
 }
+
+#[tokio::test]
+async fn what_counts_after_a_restart_is_told_until_it_does() {
+    let changing = Changing::start("pending.toml", "[server]\nkeep_alive = \"75s\"\n", &[]).await;
+    let warned = "count after a restart: server.keep_alive";
+    let warnings = || changing.node.program.log().matches(warned).count();
+    changing.change("[server]\nkeep_alive = \"60s\"\n", warned).await;
+    // It is still not in force when something else changes.
+    changing.change("[server]\nkeep_alive = \"60s\"\n[log]\nfilter = \"debug\"\n", warned).await;
+    // And what is in force is nothing to be told.
+    let before = warnings();
+    changing.change("[server]\nkeep_alive = \"75s\"\n", "configuration reloaded").await;
+    changing.change("", "configuration reloaded").await;
+    assert_eq!(warnings(), before);
+    assert!(!changing.node.program.log().contains('\u{1b}'), "colours are for terminals");
+}

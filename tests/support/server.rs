@@ -9,6 +9,7 @@ use std::time::Duration;
 use actix_socketio::Server;
 use actix_web::dev::Service as _;
 use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -129,7 +130,8 @@ impl TestServer {
                     }
                     Transport::Embedded => {
                         assert!(options.tls.is_none(), "TLS is tested on the server helper");
-                        let server = HttpServer::new(factory)
+                        let closing = move || factory().wrap(from_fn(actix_socketio::close_unread));
+                        let server = HttpServer::new(closing)
                             .workers(variant.workers)
                             .h1_allow_half_closed(false)
                             .keep_alive(Duration::from_secs(75))

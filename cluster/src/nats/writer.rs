@@ -20,7 +20,8 @@ pub(super) async fn run(client: Client, queue: Arc<Queue>, intake: Arc<Intake>, 
     loop {
         let (operation, expired) = queue.next(is_connected(&client));
         if expired > 0 {
-            tracing::warn!(messages = expired, "messages were too old to be sent to NATS");
+            // Counted, and reported by whoever counts: while NATS is away there are many.
+            tracing::debug!(messages = expired, "messages were too old to be sent to NATS");
             reported.unsent(expired);
         }
         match operation {

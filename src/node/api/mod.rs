@@ -23,7 +23,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use actix_socketio::SocketIo;
+use actix_socketio::{SocketIo, close_unread};
 use actix_web::dev::{Handler, ServerHandle};
 use actix_web::{App, FromRequest, HttpServer, Resource, Responder, middleware, web};
 
@@ -77,6 +77,7 @@ impl Api {
                 .app_data(telemetry.clone())
                 .wrap(middleware::from_fn(problem::every_error))
                 .wrap(middleware::from_fn(traced))
+                .wrap(middleware::from_fn(close_unread))
                 .configure(routes)
                 .configure(pages)
                 .default_service(web::to(not_found))

@@ -145,6 +145,11 @@ impl AuthOptions {
         self.has_key() || self.backend.is_on()
     }
 
+    /// The event that only the server sends.
+    pub(in crate::node) fn server_event(&self) -> Option<&str> {
+        self.is_on().then_some(&*self.expiring_event)
+    }
+
     /// Whether browsers bring the token by themselves, also for a page of somebody else.
     pub(in crate::node) fn uses_cookies(&self) -> bool {
         (self.has_key() && self.cookie.is_some()) || self.backend.uses_cookies()

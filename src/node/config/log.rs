@@ -29,7 +29,7 @@ pub(crate) enum LogFormat {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { filter: "info,actix_server=warn".to_owned(), format: LogFormat::Text }
+        Self { filter: "info,actix_server=warn,async_nats=off".to_owned(), format: LogFormat::Text }
     }
 }
 

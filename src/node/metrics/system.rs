@@ -35,6 +35,8 @@ impl Source for System {
         let seconds = process::processor_seconds().map(|seconds| ([], seconds));
         sheet.counter("process_cpu_seconds", "Processor time", [], seconds)?;
         let files = process::open_files().map(|files| ([], files));
-        sheet.gauge("process_open_fds", "Open files, sockets included", [], files)
+        sheet.gauge("process_open_fds", "Open files, sockets included", [], files)?;
+        let most = process::max_open_files().map(|files| ([], files));
+        sheet.gauge("process_max_fds", "How many files may be open", [], most)
     }
 }

@@ -12,7 +12,6 @@ mod wildcard;
 mod workers;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_socketio::error::NamespaceError;
 use actix_socketio::protocol::is_reserved_event;
@@ -25,20 +24,19 @@ pub(in crate::node) use self::place::{Place, register};
 use self::rooms::Rooms;
 pub(in crate::node) use self::wildcard::Wildcard;
 use super::auth::Auth;
-use super::config::Findings;
+use super::config::{Config, Findings};
 use super::presence::{Presence, Presences};
 use super::webhooks::Webhooks;
 
 /// Registers what is configured. Returns who knows who is where.
 pub(in crate::node) fn declare(
     io: &SocketIo,
-    namespaces: &Namespaces,
+    config: &Config,
     gate: &Arc<dyn Gate>,
     webhooks: &Webhooks,
-    worker_timeout: Duration,
 ) -> Result<Presences, NamespaceError> {
     let mut presences = Presences::default();
-    for (name, options) in namespaces {
+    for (name, options) in &config.namespaces {
         let place = Place::of(io, name)?;
         let presence = options.presence.enabled.then(|| {
             let presence = Presence::new(io, options.presence.clone(), gate.clone());
@@ -47,15 +45,15 @@ pub(in crate::node) fn declare(
         });
         presences.add(name, presence.clone());
         if options.rooms.enabled {
-            let own_events = own_events(options);
+            let own_events = own_events(options, config.auth.server_event());
             let user = options.presence.user.clone();
             let rooms = options.rooms.clone();
             Rooms { options: rooms, own_events, user, gate: gate.clone(), presence }.register(&place);
         }
-        workers::register(&place, &options.workers, worker_timeout);
+        workers::register(&place, &options.workers, config.workers.timeout.into());
         webhooks.register(&place);
     }
-    if !namespaces.contains_key("/") {
+    if !config.namespaces.contains_key("/") {
         // It is always there.
         webhooks.register(&Place::of(io, "/")?);
     }
@@ -78,10 +76,11 @@ pub(in crate::node) fn guard(
 }
 
 /// Events that clients must not be able to forge.
-fn own_events(options: &NamespaceOptions) -> Vec<String> {
+fn own_events(options: &NamespaceOptions, of_auth: Option<&str>) -> Vec<String> {
     let presence = &options.presence;
-    let names = [&presence.joined_event, &presence.left_event];
-    names.into_iter().filter(|name| presence.enabled && !name.is_empty()).cloned().collect()
+    let of_presence =
+        [&*presence.joined_event, &*presence.left_event].into_iter().filter(|_| presence.enabled);
+    of_presence.chain(of_auth).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 /// Whether the options make sense.
