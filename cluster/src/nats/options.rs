@@ -48,7 +48,7 @@ pub struct NatsOptions {
     pub wait_for_server: bool,
     /// How long one server may take to let us in. Default 5 s.
     pub connect_timeout: Duration,
-    /// How often the server is asked whether it is there: after two of these a silent one is left. Default 5 s.
+    /// How often the server is asked whether it is there: after three of these a silent one is left. Default 5 s.
     pub ping_interval: Duration,
     /// The most messages that wait to be sent; what is above is refused. An eighth is kept for what holds the cluster together. Default 65,536.
     pub max_queued: usize,

@@ -47,7 +47,7 @@ pub(crate) struct Nats {
     pub(crate) tls_first: bool,
     /// How long one server may take to let the node in.
     pub(crate) connect_timeout: Period,
-    /// How often the server is asked whether it is there: after two of these a silent one is left.
+    /// How often the server is asked whether it is there: after three of these a silent one is left.
     pub(crate) ping_interval: Period,
     /// The most messages that wait to be sent; what is above is refused.
     pub(crate) max_queued: usize,
