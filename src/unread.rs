@@ -4,6 +4,7 @@
 //! body any more, however long that takes. Whoever still holds the body when the answer ends makes it close here, too: so the answer does.
 
 use std::cell::RefCell;
+use std::fmt;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -13,7 +14,9 @@ use actix_http::error::PayloadError;
 use actix_http::{BoxedPayloadStream, HttpMessage, Payload, Request, Response};
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, apply_fn_factory};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::middleware::Next;
+use actix_web::{HttpResponse, ResponseError};
 use bytes::Bytes;
 use futures_util::Stream;
 
@@ -67,6 +70,43 @@ fn answer<B: MessageBody + 'static>(body: B, held: Option<Held>) -> EitherBody<B
     }
 }
 
+/// An error that has to be made an answer yet.
+struct Refused {
+    error: actix_web::Error,
+    request: Held,
+}
+
+impl fmt::Debug for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl ResponseError for Refused {
+    fn status_code(&self) -> StatusCode {
+        self.error.as_response_error().status_code()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let request = self.request.clone();
+        let response = self.error.as_response_error().error_response();
+        response.map_body(|_, body| BoxBody::new(Answer { body: Box::pin(body), _request: request }))
+    }
+}
+
+fn refused(error: actix_web::Error, held: Option<Held>) -> actix_web::Error {
+    match held {
+        None => error,
+        Some(request) => Refused { error, request }.into(),
+    }
+}
+
 fn is_chunked(request: &impl HttpMessage) -> bool {
     request.chunked().unwrap_or(false)
 }
@@ -85,8 +125,10 @@ pub async fn close_unread<B: MessageBody + 'static>(
     if let Some(held) = &held {
         request.set_payload(held.to_payload());
     }
-    let response = next.call(request).await?;
-    Ok(response.map_body(|_, body| answer(body, held)))
+    match next.call(request).await {
+        Ok(response) => Ok(response.map_body(|_, body| answer(body, held))),
+        Err(error) => Err(refused(error, held)),
+    }
 }
 
 /// The same for the service that is an `App`.
@@ -96,13 +138,13 @@ pub(crate) fn closing_unread<I, S, B>(
     Request,
     Config = S::Config,
     Response = Response<EitherBody<B>>,
-    Error = S::Error,
+    Error = actix_web::Error,
     InitError = S::InitError,
     Service: Service<Request, Future: 'static> + 'static,
 >
 where
     I: IntoServiceFactory<S, Request>,
-    S: ServiceFactory<Request> + 'static,
+    S: ServiceFactory<Request, Error = actix_web::Error> + 'static,
     S::Response: Into<Response<B>>,
     S::Service: 'static,
     <S::Service as Service<Request>>::Future: 'static,
@@ -115,8 +157,10 @@ where
         }
         let response = service.call(request);
         async move {
-            let response: Response<B> = response.await?.into();
-            Ok(response.map_body(|_, body| answer(body, held)))
+            match response.await {
+                Ok(response) => Ok(response.into().map_body(|_, body| answer(body, held))),
+                Err(error) => Err(refused(error, held)),
+            }
         }
     })
 }

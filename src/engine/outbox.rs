@@ -15,7 +15,7 @@ use super::packet::Revision;
 use super::queue::Queue;
 use super::turn::Slot;
 
-/// After so many bytes more a socket is tried again that was found to be full during the same turn.
+/// After so many bytes more, or an eighth of the bound, a socket is tried again that was found to be full during the same turn.
 const TRY_AGAIN: usize = 16 * 1024;
 
 /// What became of a push.
@@ -183,7 +183,7 @@ impl Outbox {
             let mut inner = self.lock();
             match inner.reader {
                 Reader::Native(slot) if slot.is_here() && inner.bytes >= inner.try_from => {
-                    inner.try_from = inner.bytes + TRY_AGAIN;
+                    inner.try_from = inner.bytes + TRY_AGAIN.min(self.bound / 8);
                     slot
                 }
                 _ => return,
@@ -241,6 +241,7 @@ impl Outbox {
             return true;
         }
         if discard {
+            inner.try_from = 0;
             let queue = std::mem::take(&mut inner.queue);
             inner.bytes -= queue.iter().map(Item::size).sum::<usize>();
         }
@@ -462,6 +463,7 @@ impl Inner {
             !item.is_volatile
         });
         self.bytes -= dropped;
+        self.try_from = 0;
     }
 
     /// Makes the reader come: schedules a native socket of this thread, or returns whom to wake.

@@ -199,7 +199,14 @@ where
             let result = match begun {
                 Ok(Ok(future)) => AssertUnwindSafe(async { future.await.admission() }).catch_unwind().await,
                 Ok(Err(error)) => {
-                    tracing::warn!(sid = call.socket.id(), event = &*call.event, %error, "{not_understood}");
+                    let sid = call.socket.id();
+                    match &error {
+                        // The client's; it is told.
+                        ExtractError::Args(_) => {
+                            tracing::debug!(sid, event = &*call.event, %error, "{not_understood}");
+                        }
+                        _ => tracing::warn!(sid, event = &*call.event, %error, "{not_understood}"),
+                    }
                     return Err(Refusal::new(not_understood));
                 }
                 Err(panic) => Err(panic),

@@ -49,10 +49,13 @@ impl<T: IntoReply, E: std::fmt::Display> IntoReply for Result<T, E> {
             Ok(reply) => reply.reply(call),
             // What it could not say to a client that has left is nobody's concern.
             Err(error) if !call.socket.is_connected() => {
-                tracing::debug!(sid = call.socket.id(), event = &*call.event, %error, "handler error");
+                let error = error.to_string();
+                tracing::debug!(sid = call.socket.id(), event = &*call.event, error, "handler error");
             }
             Err(error) => {
-                tracing::warn!(sid = call.socket.id(), event = &*call.event, %error, "handler error");
+                // It may quote the client: as text, which is escaped.
+                let error = error.to_string();
+                tracing::warn!(sid = call.socket.id(), event = &*call.event, error, "handler error");
             }
         }
     }

@@ -24,8 +24,14 @@ pub(super) fn raise_open_files() -> Option<u64> {
 }
 
 /// How many files it may open, sockets included.
+#[cfg(unix)]
 pub(super) fn max_open_files() -> Option<u64> {
     rlimit::getrlimit(rlimit::Resource::NOFILE).ok().map(|(limit, _)| limit)
+}
+
+#[cfg(not(unix))]
+pub(super) fn max_open_files() -> Option<u64> {
+    None
 }
 
 /// How many files it has open, sockets included.

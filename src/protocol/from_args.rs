@@ -24,7 +24,8 @@ use super::msgpack::read::Reader;
 /// [`ArgsError::Missing`].
 ///
 /// Binary goes into types that ask serde for bytes (`bytes::Bytes`, `serde_bytes::ByteBuf`). What takes anything but bytes
-/// (`serde_json::Value`) cannot read it, which is an [`ArgsError::Invalid`].
+/// (`serde_json::Value`) cannot read it, which is an [`ArgsError::Invalid`]; nor can what serde keeps for later, the fields of
+/// `#[serde(flatten)]` and of enums that are untagged or tagged within, whether they are used then or not.
 pub trait FromArgs: Sized {
     /// Reads the arguments.
     fn from_args(args: &Args) -> Result<Self, ArgsError>;
@@ -67,7 +68,7 @@ macro_rules! with_deserializer {
                 } else {
                     let reading = Reading::new(&args.attachments);
                     let $deserializer = WithAttachments::new(&mut json, &reading);
-                    $use.map_err(|error| invalid(&format_args!("{error} ({BINARY_IS_READ_BY})")))
+                    $use.map_err(|error| invalid(&with_hint(&error)))
                 }
             }
             Data::MsgPack(bytes) => {
@@ -77,6 +78,13 @@ macro_rules! with_deserializer {
             }
         }
     }};
+}
+
+/// Whoever asks for something else than an object may have got a placeholder.
+fn with_hint(error: &serde_json::Error) -> String {
+    let error = error.to_string();
+    let hint = if error.starts_with("invalid type: map") { BINARY_IS_READ_BY } else { "" };
+    if hint.is_empty() { error } else { format!("{error} ({hint})") }
 }
 
 /// The whole list, as serde sees it.

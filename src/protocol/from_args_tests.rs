@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -128,10 +129,14 @@ fn binary_is_not_taken_for_an_object() {
         #[serde(flatten)]
         _more: BTreeMap<String, Value>,
     }
-    #[derive(Deserialize, PartialEq, Debug)]
+    #[derive(Deserialize, Debug)]
     struct Own {
-        _placeholder: bool,
-        num: usize,
+        #[serde(rename = "_placeholder")]
+        _is_one: bool,
+    }
+    #[derive(Deserialize, Debug)]
+    struct Optional {
+        _x: Option<u8>,
     }
     let read = |text: &str| Args::from_json(text, vec![Bytes::from_static(b"zero")]).unwrap();
     let is_refused = |error: ArgsError| error.to_string().contains("`bytes::Bytes`");
@@ -145,9 +150,14 @@ fn binary_is_not_taken_for_an_object() {
         // Who does not look at it is not concerned.
         assert_eq!(read(&within).deserialize::<Point>().unwrap(), Point { x: 1, y: None });
         assert_eq!(read(&format!("[7,{binary}]")).deserialize::<Value>().unwrap(), 7);
-        let own = Own { _placeholder: true, num: 0 };
-        assert_eq!(read(&format!("[{binary}]")).deserialize::<Own>().unwrap(), own);
+        // Nobody takes it for something that it is not.
+        assert!(is_refused(read(&format!("[{binary}]")).deserialize::<Own>().unwrap_err()));
+        assert!(is_refused(read(&format!("[{binary}]")).deserialize::<Optional>().unwrap_err()));
+        let ignored = read(&format!("[{binary}]")).deserialize::<BTreeMap<String, IgnoredAny>>();
+        assert!(is_refused(ignored.unwrap_err()));
     }
+    let other = read(r#"["x",{"_placeholder":true,"num":0}]"#).deserialize::<u8>().unwrap_err();
+    assert!(!is_refused(other), "it has nothing to do with it");
     // What looks similar beside binary is none.
     for similar in [
         r#"{"_placeholder":false,"num":0}"#,

@@ -439,6 +439,7 @@ async fn bodies_that_nobody_reads_do_not_keep_connections(variant: Variant) {
     let mut floor = Floor::start(variant, |_| {}, |_| {}).await;
     for head in [
         "POST /nowhere",
+        "POST /refused",
         "GET /socket.io/?EIO=4&transport=polling",
         "POST /socket.io/?EIO=4&transport=polling",
         "POST /socket.io/?EIO=4&transport=polling&sid=nobody",
@@ -451,7 +452,7 @@ async fn bodies_that_nobody_reads_do_not_keep_connections(variant: Variant) {
         assert!(http.is_closed().await, "{head}");
     }
     // One that is read costs the connection nothing.
-    let polling = Polling::open(&floor.server.address).await;
+    let polling = Polling::open_at(&floor.server.address, "/socket.io/", "").await;
     let mut http = Http::connect(&floor.server.address).await;
     for packet in ["40", "41"] {
         let target = polling.target("polling");

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::nats_server::NatsServer;
+use crate::nats_server::{NatsServer, scratch};
 use crate::process::Node;
 
 async fn status(node: &Node, path: &str) -> u16 {
@@ -53,6 +53,26 @@ async fn a_node_with_too_much_memory_is_not_ready() {
             (200, expected),
             "{most}"
         );
+    }
+}
+
+/// As an operator changes it.
+#[tokio::test]
+async fn a_password_for_nats_changes_without_a_restart() {
+    let password = scratch("password");
+    std::fs::write(&password, "old").unwrap();
+    let mut nats = NatsServer::start(&["--user", "me", "--pass", "old"]);
+    let file = password.to_str().unwrap();
+    let node = Node::start(&["--nats", &nats.url(), "--nats-user", "me", "--nats-password-file", file]).await;
+    assert_eq!(status(&node, "/readyz").await, 200);
+    nats.stop();
+    let _nats = NatsServer::start_on(nats.port, &["--user", "me", "--pass", "new"]);
+    node.program.logs("NATS refuses us").await;
+    std::fs::write(&password, "new").unwrap();
+    let begin = std::time::Instant::now();
+    while status(&node, "/readyz").await != 200 {
+        assert!(begin.elapsed() < crate::LONG, "it is not let in: {}", node.program.log());
+        tokio::time::sleep(crate::ms(20)).await;
     }
 }
 

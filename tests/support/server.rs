@@ -94,8 +94,12 @@ impl TestServer {
                 let factory = move || {
                     App::new()
                         .wrap_fn(|request, service| {
+                            let is_refused = request.path() == "/refused";
                             let response = service.call(request);
                             async move {
+                                if is_refused {
+                                    return Err(actix_web::error::ErrorForbidden("by a middleware"));
+                                }
                                 let mut response = response.await?;
                                 let thread = format!("{:?}", std::thread::current().id());
                                 response.headers_mut().insert(

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_nats::{Auth, AuthError, ConnectOptions};
 use nkeys::KeyPair;
@@ -95,12 +96,18 @@ impl Credentials {
             return Ok(ConnectOptions::new());
         }
         self.proof(&[]).await?;
-        let credentials = Arc::new(self);
+        let state = Arc::new((self, AtomicBool::new(false)));
         Ok(ConnectOptions::with_auth_callback(move |nonce| {
-            let credentials = credentials.clone();
+            let state = state.clone();
             async move {
-                credentials.proof(&nonce).await.map_err(|error| {
-                    tracing::error!(%error, "no login for NATS");
+                let (credentials, is_said) = &*state;
+                let proof = credentials.proof(&nonce).await;
+                // Once, however often it is tried.
+                let was_said = is_said.swap(proof.is_err(), Ordering::Relaxed);
+                proof.map_err(|error| {
+                    if !was_said {
+                        tracing::error!(%error, "no login for NATS");
+                    }
                     AuthError::new(error)
                 })
             }

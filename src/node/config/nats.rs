@@ -135,6 +135,11 @@ impl Nats {
     /// How to connect. `name` is what the NATS server calls the connection.
     pub(crate) fn options(&self, name: String) -> Result<NatsOptions, SecretError> {
         use actix_socketio::cluster::Secret as There;
+        // What is in a file may change while the node runs.
+        let there = |secret: &Secret| match secret {
+            Secret::File(file) => Ok(There::file(file)),
+            Secret::Env(_) => secret.read().map(There::from),
+        };
         let mut options = NatsOptions::new(self.servers.clone());
         options.name = name;
         options.credentials = if let Some(file) = &self.creds {
@@ -142,9 +147,9 @@ impl Nats {
         } else if let Some(file) = &self.nkey {
             Credentials::NKey(There::file(file))
         } else if let Some(token) = &self.token {
-            Credentials::Token(token.read()?.into())
+            Credentials::Token(there(token)?)
         } else if let Some((user, password)) = self.user.as_ref().zip(self.password.as_ref()) {
-            Credentials::UserAndPassword(user.clone(), password.read()?.into())
+            Credentials::UserAndPassword(user.clone(), there(password)?)
         } else {
             Credentials::None
         };

@@ -1,6 +1,6 @@
 //! Deserializes JSON text that has placeholders: where a type asks for bytes and the text has a placeholder, it gets the
-//! attachment. Everything else is as `serde_json` does it, but for one thing: a type that takes anything (`serde_json::Value`) would take
-//! the placeholder for an object, and whoever sends that on would send an object. It is an error, as it is with msgpack.
+//! attachment. Everything else is as `serde_json` does it, but for one thing: a type that takes objects (`serde_json::Value`, a struct, a
+//! map) would take the placeholder for one, and whoever sends that on would send an object. It is an error, as it is with msgpack.
 
 use std::cell::Cell;
 use std::fmt;
@@ -11,6 +11,7 @@ use serde::de::{
     Visitor,
 };
 
+use super::super::error::BINARY_IS_READ_BY;
 use super::RAW_VALUE;
 
 /// What is known of a text while it is read.
@@ -70,7 +71,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for WithAttachments<'_, D> {
     type Error = D::Error;
 
     pass_on! {
-        deserialize_any()
+        deserialize_any() deserialize_bool()
         deserialize_i8() deserialize_i16() deserialize_i32() deserialize_i64() deserialize_i128()
         deserialize_u8() deserialize_u16() deserialize_u32() deserialize_u64() deserialize_u128()
         deserialize_f32() deserialize_f64() deserialize_char() deserialize_str() deserialize_string()
@@ -82,14 +83,11 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for WithAttachments<'_, D> {
         deserialize_identifier()
     }
 
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        // A type that wants to know whether it is a placeholder.
-        self.reading.is_elsewhere();
-        self.inner.deserialize_bool(WithAttachments::new(visitor, self.reading))
-    }
-
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        self.reading.is_elsewhere();
+        if self.reading.at.get() == At::Flag {
+            // Who ignores that it is one has taken it for an object.
+            return self.inner.deserialize_any(WithAttachments::new(visitor, self.reading));
+        }
         self.inner.deserialize_ignored_any(visitor)
     }
 
@@ -142,7 +140,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for WithAttachments<'_, V> {
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<V::Value, E> {
         if value && self.reading.at.get() == At::Flag {
-            return Err(E::custom("binary is no object"));
+            return Err(E::custom(BINARY_IS_READ_BY));
         }
         self.inner.visit_bool(value)
     }
