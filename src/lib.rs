@@ -16,7 +16,7 @@
 //! | `site` | what this node does when others ask |
 //! | `client`, `inbox` | a connection's messages are decoded and dealt out to its sockets; each socket's events are handled one at a time |
 //! | `namespace`, `namespaces`, `every_namespace`, `socket`, `handler`, `ack`, `broadcast_operator`, `remote_socket`, `reached`, `socket_page`, `server_side`, `room_message`, `worker`, `nodes`, `observer`, `stats` | what an application touches |
-//! | `server`, `drain`, `service`, `embed`, `client_files` | the handle, its end, the HTTP server with the native transport, what an `HttpServer` of one's own needs, client scripts |
+//! | `server`, `drain`, `service`, `embed`, `client_files`, `unread` | the handle, its end, the HTTP server with the native transport, what an `HttpServer` of one's own needs, client scripts, bodies that nobody reads |
 //! | [`test`](mod@test) | a client in the same process, for an application's own tests |
 //!
 //! **Invariants.** `protocol` knows nothing of actix or tokio. `engine` knows nothing of Socket.IO. `delivery` knows nothing of what an

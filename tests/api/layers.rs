@@ -10,7 +10,7 @@ const LAYERS: &[&[&str]] = &[
     &["config", "error", "disconnect_reason", "id", "counters", "trace"],
     &["engine"],
     // The edge to HTTP, for either kind of server.
-    &["service", "client_files"],
+    &["service", "client_files", "unread"],
     &["delivery"],
     &["uplink"],
     // What a user touches. They hand each other out: a socket its namespace and its server.

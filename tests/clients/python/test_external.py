@@ -298,7 +298,6 @@ async def test_the_command_lists_the_nodes(cluster):
 async def test_the_commands_say_what_went_wrong(cluster):
     for args, code, part in [
         (("emit", "connect"), 1, "reserved"),
-        (("emit", "--namespace", "chat", "e"), 1, "does not begin with a slash"),
         (("emit", "--attach", "/does/not/exist", "e"), 1, "No such file"),
         (("emit", "--prefix", "other", "e"), 1, "no node is there"),
         (("emit", "e", "hello"), 2, "has quotes"),

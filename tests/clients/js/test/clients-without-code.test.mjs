@@ -59,9 +59,13 @@ describe("clients without code", () => {
     const passed = record(witness, "hello");
     await ask1(one, "emit", room, "hello", 2);
     await passed.until(1);
+    assert.deepEqual(await ask1(two, "leave", room), { ok: false }, "it still is none");
+    assert.equal(heard.length, 1, "not to whom has left");
+    // By another name: what was emitted before may still reach who has joined again.
+    const again = record(two, "again");
     await ask1(two, "join", room);
-    await ask1(one, "emit", room, "hello", 3, {});
-    assert.equal((await heard.until(2))[1][0], 3);
+    await ask1(one, "emit", room, "again", 3, {});
+    assert.equal((await again.until(1))[0][0], 3);
     assert.deepEqual(own, [], "not to whom it came from");
   });
 
